@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class EncountersConfig(AppConfig):
+    name = "encounters"
+
+    def ready(self) -> None:
+        from encounters import notices  # noqa: PLC0415 - they need the apps
+        from transcoding import schedules  # noqa: PLC0415
+        from transcoding.signals import job_finished  # noqa: PLC0415
+
+        keep = schedules.every(5, "encounters.uploads.recover")
+        post_migrate.connect(keep, sender=self, weak=False, dispatch_uid="recover")
+        job_finished.connect(notices.on_job_finished, dispatch_uid="notices")

@@ -1,0 +1,443 @@
+"""Patients, encounters, invitations and videos: whose they are and what state they are in.
+
+What a person reads ("waiting for the patient", "converting 42 %") is derived, never stored: each
+derived state is a property and a `Q`, and a test shows that the two agree.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from encounters.keys import token_hash
+from transcoding.engine.contracts import OutputKind
+from transcoding.models import Rendition, Status, TranscodeJob, rendition
+
+REFERENCE_BYTES = 8
+MAX_WRONG_BIRTH_DATES = 5
+LOCK_TIME = timedelta(minutes=15)
+
+
+def new_reference() -> str:
+    return secrets.token_hex(REFERENCE_BYTES)
+
+
+class Patient(models.Model):
+    """A person in the care of one team. The same person in another team is another row."""
+
+    team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="patients")
+    record_number = models.CharField(max_length=40)
+    given_name = models.CharField(max_length=100)
+    family_name = models.CharField(max_length=100)
+    birth_date = models.DateField("date of birth")
+    mobile = models.CharField("mobile number", max_length=30, blank=True)
+    email = models.EmailField("e-mail address", blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["team", "record_number"], name="patient_record_number_unique_in_team"
+            ),
+        ]
+
+    @property
+    def name(self) -> str:
+        return f"{self.given_name} {self.family_name}"
+
+    @property
+    def age(self) -> int:
+        """Full years."""
+        today, born = timezone.localdate(), self.birth_date
+        return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+class EncounterState(models.TextChoices):
+    DRAFT = "draft", "Not yet sent"
+    WAITING = "waiting", "Waiting for the patient"
+    ARRIVED = "arrived", "Videos arrived"
+    REVIEWED = "reviewed", "Reviewed"
+    CLOSED = "closed", "Closed"
+
+
+class EncounterQuerySet(models.QuerySet["Encounter"]):
+    def visible_to(self, user: Any) -> "EncounterQuerySet":
+        """Clinicians see their teams' encounters; nobody else sees any."""
+        if not user.is_authenticated or user.is_admin:
+            return self.none()
+        return self.filter(team__in=user.teams.all(), erased_at__isnull=True)
+
+    def in_state(self, state: EncounterState) -> "EncounterQuerySet":
+        return self.annotate(
+            has_invitation=Exists(Invitation.objects.filter(encounter=OuterRef("pk"))),
+            has_video=Exists(Video.objects.received().filter(encounter=OuterRef("pk"))),
+        ).filter(ENCOUNTER_STATES[state])
+
+    def with_counts(self) -> "EncounterQuerySet":
+        """Adds what `Encounter.state` and the worklist need, so that a page of rows costs one query."""
+        return self.select_related("patient", "created_by").annotate(
+            has_invitation=Exists(Invitation.objects.filter(encounter=OuterRef("pk"))),
+            has_video=Exists(Video.objects.received().filter(encounter=OuterRef("pk"))),
+            video_count=models.Count(
+                "videos", filter=Q(videos__received_at__isnull=False, videos__removed_at__isnull=True)
+            ),
+            last_received_at=models.Max("videos__received_at", filter=Q(videos__removed_at__isnull=True)),
+        )
+
+
+_OPEN = Q(closed_at__isnull=True)
+_UNREVIEWED = _OPEN & Q(reviewed_at__isnull=True)
+ENCOUNTER_STATES = {
+    EncounterState.CLOSED: ~_OPEN,
+    EncounterState.REVIEWED: _OPEN & Q(reviewed_at__isnull=False),
+    EncounterState.ARRIVED: _UNREVIEWED & Q(has_video=True),
+    EncounterState.WAITING: _UNREVIEWED & Q(has_video=False, has_invitation=True),
+    EncounterState.DRAFT: _UNREVIEWED & Q(has_video=False, has_invitation=False),
+}
+
+
+class Encounter(models.Model):
+    """One question to one patient, and the videos that answer it."""
+
+    reference = models.CharField(max_length=32, unique=True, default=new_reference, editable=False)
+    """The prefix of the object keys, and the only name that leaves the database."""
+    team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="encounters")
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="encounters")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="encounters"
+    )
+    what_to_film = models.TextField(max_length=2000)
+    description = models.TextField("what the video shows", max_length=4000, blank=True)
+    """In the patient's own words."""
+    consent_wording = models.CharField(max_length=20, blank=True)
+    """Version of the wording that the patient agreed to."""
+    consent_diagnosis_at = models.DateTimeField(null=True, blank=True)
+    consent_record_at = models.DateTimeField(null=True, blank=True)
+    consent_research_at = models.DateTimeField(null=True, blank=True)
+    opened_at = models.DateTimeField(default=timezone.now)
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    notified_at = models.DateTimeField(null=True, blank=True)
+    """When the clinician was last told that videos are ready."""
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    retain_until = models.DateField(null=True, blank=True)
+    erased_at = models.DateTimeField(null=True, blank=True)
+
+    objects = EncounterQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-opened_at", "-pk"]
+        indexes = [models.Index(fields=["team", "-opened_at"], name="encounter_newest_in_team")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(consent_wording="", consent_diagnosis_at__isnull=True)
+                | (~Q(consent_wording="") & Q(consent_diagnosis_at__isnull=False)),
+                name="encounter_consent_has_a_wording",
+            ),
+            models.CheckConstraint(
+                condition=Q(consent_diagnosis_at__isnull=False)
+                | Q(consent_record_at__isnull=True, consent_research_at__isnull=True),
+                name="encounter_consent_begins_with_diagnosis",
+            ),
+            models.CheckConstraint(
+                condition=Q(submitted_at__isnull=True) | Q(consent_diagnosis_at__isnull=False),
+                name="encounter_submitted_only_with_consent",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    @property
+    def state(self) -> EncounterState:
+        if self.closed_at:
+            return EncounterState.CLOSED
+        if self.reviewed_at:
+            return EncounterState.REVIEWED
+        if self._has("has_video"):
+            return EncounterState.ARRIVED
+        return EncounterState.WAITING if self._has("has_invitation") else EncounterState.DRAFT
+
+    def _has(self, what: str) -> bool:
+        """From the annotation of `with_counts()` if there, else from the database."""
+        if what in self.__dict__:
+            return bool(self.__dict__[what])
+        return self.invitations.exists() if what == "has_invitation" else self.videos.received().exists()
+
+    @property
+    def consented(self) -> bool:
+        return self.consent_diagnosis_at is not None
+
+
+class InvitationState(models.TextChoices):
+    OPEN = "open", "Open"
+    LOCKED = "locked", "Locked after wrong dates of birth"
+    EXPIRED = "expired", "Expired"
+    REVOKED = "revoked", "Withdrawn"
+
+
+class Channel(models.TextChoices):
+    SCREEN = "screen", "shown on screen"
+    EMAIL = "email", "e-mail"
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def usable(self) -> "InvitationQuerySet":
+        """Those that still let their patient in."""
+        return self.filter(
+            revoked_at__isnull=True,
+            expires_at__gt=timezone.now(),
+            encounter__closed_at__isnull=True,
+            encounter__erased_at__isnull=True,
+        )
+
+
+class Invitation(models.Model):
+    """A link for one encounter. The token itself is never stored, only its SHA-256."""
+
+    encounter = models.ForeignKey(Encounter, on_delete=models.PROTECT, related_name="invitations")
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    channel = models.CharField(max_length=10, choices=Channel)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="invitations"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    first_used_at = models.DateTimeField(null=True, blank=True)
+    failed_attempts = models.PositiveIntegerField(default=0)
+    locked_until = models.DateTimeField(null=True, blank=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=models.F("created_at")), name="invitation_expires_after_it_began"
+            ),
+        ]
+
+    @property
+    def state(self) -> InvitationState:
+        if self.revoked_at:
+            return InvitationState.REVOKED
+        if self.expires_at <= timezone.now():
+            return InvitationState.EXPIRED
+        if self.is_locked:
+            return InvitationState.LOCKED
+        return InvitationState.OPEN
+
+    @property
+    def is_locked(self) -> bool:
+        return self.locked_until is not None and self.locked_until > timezone.now()
+
+    @staticmethod
+    def for_token(token: str) -> "Invitation | None":
+        usable = InvitationQuerySet(Invitation).usable()
+        return usable.select_related("encounter__patient").filter(token_hash=token_hash(token)).first()
+
+
+class VideoState(models.TextChoices):
+    REMOVED = "removed", "Removed"
+    UPLOADING = "uploading", "Uploading"
+    WAITING = "waiting", "Waiting to be converted"
+    CONVERTING = "converting", "Converting"
+    READY = "ready", "Ready"
+    FAILED = "failed", "Could not be read"
+    CANCELLED = "cancelled", "Conversion stopped"
+
+
+_STATE_OF_JOB = {
+    Status.QUEUED: VideoState.WAITING,
+    Status.RUNNING: VideoState.CONVERTING,
+    Status.SUCCEEDED: VideoState.READY,
+    Status.FAILED: VideoState.FAILED,
+    Status.CANCELLED: VideoState.CANCELLED,
+}
+_KEPT = Q(removed_at__isnull=True)
+VIDEO_STATES = {
+    VideoState.REMOVED: ~_KEPT,
+    VideoState.UPLOADING: _KEPT & Q(received_at__isnull=True),
+} | {
+    state: _KEPT & Q(received_at__isnull=False, job__status=status) for status, state in _STATE_OF_JOB.items()
+}
+FINAL_VIDEO_STATES = frozenset(
+    {VideoState.REMOVED, VideoState.READY, VideoState.FAILED, VideoState.CANCELLED}
+)
+
+
+class VideoQuerySet(models.QuerySet["Video"]):
+    def visible_to(self, user: Any) -> "VideoQuerySet":
+        return self.filter(encounter__in=EncounterQuerySet(Encounter).visible_to(user))
+
+    def kept(self) -> "VideoQuerySet":
+        return self.filter(removed_at__isnull=True)
+
+    def received(self) -> "VideoQuerySet":
+        return self.kept().filter(received_at__isnull=False)
+
+    def in_state(self, state: VideoState) -> "VideoQuerySet":
+        return self.filter(VIDEO_STATES[state])
+
+    def with_job(self) -> "VideoQuerySet":
+        return self.select_related("job", "encounter__patient").prefetch_related("job__renditions")
+
+
+class Video(models.Model):
+    """One file that a patient sends, from the first announced byte to the erased object."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    encounter = models.ForeignKey(Encounter, on_delete=models.PROTECT, related_name="videos")
+    original_name = models.CharField(max_length=255)
+    """Private: shown to staff and to the patient who sent it; never in a key, a log or an argument."""
+    announced_type = models.CharField(max_length=100, blank=True)
+    size = models.BigIntegerField()
+    """As announced, in bytes; completion checks that the store has exactly this many."""
+    fingerprint = models.CharField(max_length=64)
+    """Of size, modification time, first and last MiB: tells a file offered again from another one."""
+    source_key = models.CharField(max_length=200, unique=True)
+    upload_id = models.CharField(max_length=400, blank=True)
+    """The store's name for the multipart upload; empty before it is begun."""
+    part_size = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+    received_at = models.DateTimeField(null=True, blank=True)
+    removed_at = models.DateTimeField(null=True, blank=True)
+    job = models.OneToOneField(
+        TranscodeJob, on_delete=models.PROTECT, null=True, blank=True, related_name="video"
+    )
+
+    objects = VideoQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["created_at", "pk"]
+        indexes = [models.Index(fields=["encounter", "received_at"], name="video_received_in_encounter")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(received_at__isnull=True, job__isnull=True)
+                | Q(received_at__isnull=False, job__isnull=False),
+                name="video_job_iff_received",
+            ),
+            models.CheckConstraint(condition=Q(size__gte=0), name="video_size_not_negative"),
+            models.UniqueConstraint(
+                fields=["encounter", "fingerprint", "size"],
+                condition=Q(removed_at__isnull=True, received_at__isnull=True),
+                name="video_upload_open_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    @property
+    def state(self) -> VideoState:
+        if self.removed_at:
+            return VideoState.REMOVED
+        if self.job is None:
+            return VideoState.UPLOADING
+        return _STATE_OF_JOB[Status(self.job.status)]
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_VIDEO_STATES
+
+    @property
+    def mp4(self) -> Rendition | None:
+        return rendition(self.job.renditions.all(), OutputKind.MP4) if self.job else None
+
+    @property
+    def explanation(self) -> str:
+        """Why it could not be made watchable, in words; empty if it could."""
+        return self.job.explanation if self.job else ""
+
+    @property
+    def part_count(self) -> int:
+        return -(-self.size // self.part_size)
+
+
+class UploadPart(models.Model):
+    """The checksum that a part was last signed with, and that the store therefore holds it to.
+
+    Not every S3 store lists checksums, though all of them ask for them when the parts are joined.
+    """
+
+    video = models.ForeignKey(Video, on_delete=models.PROTECT, related_name="parts")
+    number = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=44)
+    """Base64 of 32 bytes."""
+
+    class Meta:
+        ordering = ["video", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["video", "number"], name="part_number_unique_in_video"),
+        ]
+
+
+class Verb(models.TextChoices):
+    """What somebody did."""
+
+    ENCOUNTER_CREATED = "encounter created"
+    ENCOUNTER_VIEWED = "encounter viewed"
+    ENCOUNTER_REVIEWED = "encounter reviewed"
+    LINK_CREATED = "link created"
+    LINK_REVOKED = "link withdrawn"
+    LINK_OPENED = "link opened"
+    BIRTH_DATE_WRONG = "wrong date of birth"
+    CONSENT_GIVEN = "consent given"
+    DESCRIBED = "description written"
+    UPLOAD_STARTED = "upload started"
+    UPLOAD_REFUSED = "upload refused"
+    UPLOAD_COMPLETED = "upload completed"
+    UPLOAD_ABORTED = "upload aborted"
+    SUBMITTED = "videos submitted"
+    VIDEO_PLAYED = "video played"
+
+
+class AccessRecord(models.Model):
+    """Who did what to which object, when, from where and why. Written once, never changed."""
+
+    at = models.DateTimeField(default=timezone.now, editable=False)
+    verb = models.CharField(max_length=40, choices=Verb)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    invitation = models.ForeignKey(
+        Invitation, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    encounter = models.ForeignKey(
+        Encounter, on_delete=models.PROTECT, null=True, blank=True, related_name="access_records"
+    )
+    video = models.ForeignKey(
+        Video, on_delete=models.PROTECT, null=True, blank=True, related_name="access_records"
+    )
+    address = models.GenericIPAddressField(null=True, blank=True)
+    reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["at", "pk"]
+        indexes = [models.Index(fields=["encounter", "at"], name="access_by_encounter")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user__isnull=True) | Q(invitation__isnull=True), name="access_by_one_person"
+            ),
+        ]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AccessRecordsAreFinal
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise AccessRecordsAreFinal
+
+
+class AccessRecordsAreFinal(Exception):
+    """An access record is written once and neither changed nor deleted."""
+
+
+def expiry(days: int) -> datetime:
+    return timezone.now() + timedelta(days=days)

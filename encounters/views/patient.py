@@ -1,0 +1,128 @@
+"""Pages of the patient: the link, the date of birth, consent, a description, videos, a receipt."""
+
+from collections.abc import Callable
+from functools import wraps
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from encounters import callers, invitations
+from encounters.callers import Caller, LinkNeeded
+from encounters.forms import BirthDateForm, ConsentForm, DescriptionForm
+from encounters.models import Encounter, Invitation, VideoQuerySet, VideoState
+from transcoding.http import HtmxRequest
+
+
+def for_patient(view: Callable[..., HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Call the view with the patient of this session and their encounter, or ask for the link."""
+
+    @login_not_required
+    @wraps(view)
+    def wrapped(request: HttpRequest) -> HttpResponse:
+        caller = callers.patient(request)
+        assert caller.invitation is not None  # noqa: S101 - patient() gives no caller without
+        return view(request, caller, caller.invitation.encounter)
+
+    return wrapped
+
+
+@login_not_required
+@require_http_methods(["GET", "POST"])
+def link(request: HttpRequest, token: str) -> HttpResponse:
+    """Ask for the date of birth; show nothing about anybody before it."""
+    invitation = Invitation.for_token(token)
+    if invitation is None:
+        raise LinkNeeded
+    form = BirthDateForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        if _is_patient(request, invitation, form):
+            callers.let_in(request, invitation)
+            return redirect("patient_next")
+        form.add_error(None, "That is not the date of birth we have. Please check it and try again.")
+    return render(request, "encounters/patient_link.html", {"form": form})
+
+
+def _is_patient(request: HttpRequest, invitation: Invitation, form: BirthDateForm) -> bool:
+    caller = Caller(invitation=invitation, address=callers.address_of(request))
+    given = form.cleaned_data["birth_date"]
+    return invitations.check_birth_date(caller=caller, invitation=invitation, given=given)
+
+
+@require_GET
+@for_patient
+def next_step(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
+    """Where this patient left off."""
+    if not encounter.consented:
+        return redirect("patient_consent")
+    if encounter.submitted_at:
+        return redirect("patient_receipt")
+    has_begun = encounter.description or encounter.videos.exists()
+    return redirect("patient_videos" if has_begun else "patient_description")
+
+
+@require_http_methods(["GET", "POST"])
+@for_patient
+def consent(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
+    if encounter.consented:
+        return redirect("patient_description")
+    form = ConsentForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        invitations.give_consent(
+            caller=caller,
+            encounter=encounter,
+            record=form.cleaned_data["record"],
+            research=form.cleaned_data["research"],
+        )
+        return redirect("patient_description")
+    return render(request, "encounters/patient_consent.html", {"form": form, "encounter": encounter})
+
+
+@require_http_methods(["GET", "POST"])
+@for_patient
+def description(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
+    if not encounter.consented:
+        return redirect("patient_consent")
+    form = DescriptionForm(request.POST or None, initial={"description": encounter.description})
+    if request.method == "POST" and form.is_valid():
+        text = form.cleaned_data["description"]
+        invitations.describe(caller=caller, encounter=encounter, description=text)
+        return redirect("patient_videos")
+    return render(request, "encounters/patient_description.html", {"form": form, "encounter": encounter})
+
+
+@require_GET
+@for_patient
+def videos(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
+    if not encounter.consented:
+        return redirect("patient_consent")
+    context = {"encounter": encounter, "received": _received(encounter)}
+    return render(request, "encounters/patient_videos.html", context)
+
+
+@require_POST
+@for_patient
+def submit(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
+    if encounter.consented:
+        invitations.submit(caller=caller, encounter=encounter)
+    return redirect("patient_receipt")
+
+
+@require_GET
+@for_patient
+def receipt(request: HtmxRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
+    videos = list(_received(encounter))
+    context = {
+        "encounter": encounter,
+        "received": videos,
+        "last_received_at": videos[-1].received_at if videos else None,
+        "all_final": all(video.is_final for video in videos),
+        "none_readable": bool(videos) and all(video.state == VideoState.FAILED for video in videos),
+    }
+    template = "encounters/patient_receipt.html"
+    return render(request, f"{template}#list" if request.htmx else template, context)
+
+
+def _received(encounter: Encounter) -> VideoQuerySet:
+    return encounter.videos.received().select_related("job").order_by("received_at")

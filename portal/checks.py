@@ -1,0 +1,13 @@
+"""Checks of what the settings say together."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Tags, Warning, register  # noqa: A004 - Django's name for it
+
+
+@register(Tags.security, deploy=True)
+def check_not_demo(**kwargs: Any) -> list[CheckMessage]:
+    if settings.DEMO:
+        return [Warning("These are the demo's settings.", hint="Set DEMO=false.", id="portal.W001")]
+    return []

@@ -1,0 +1,33 @@
+"""Logs that can be shown to anyone: JSON lines without tokens, request objects or query strings."""
+
+import logging
+import re
+
+from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
+
+SECRETS = re.compile(r"(/u/)[^/\s\"'?]+|(\?)[^\s\"']+")
+
+
+class NoSecrets(logging.Filter):
+    """Cut what opens a door: an invitation's token in a path, a signature in a query string."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg = SECRETS.sub(lambda found: f"{found[1] or found[2]}…", record.getMessage())
+        record.args = None
+        # Django attaches the request, whose representation holds the whole path.
+        record.__dict__.pop("request", None)
+        return True
+
+
+class JsonFormatter(BaseJsonFormatter):
+    """Time, level, logger and message, then whatever the caller named in `extra`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "{asctime}{levelname}{name}{message}",
+            style="{",
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+        )
+
+    def formatException(self, ei: object) -> str:  # noqa: N802 - the name is logging's
+        return SECRETS.sub(lambda found: f"{found[1] or found[2]}…", super().formatException(ei))  # type: ignore[arg-type]

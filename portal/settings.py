@@ -1,0 +1,354 @@
+"""Every setting of the portal. All come from the environment; docs/operations.md lists them.
+
+Without any, this is the demo: SQLite, a local S3 server, secrets made at first start, loopback only.
+`DEMO=false` is production: what has no safe default must then be given, or nothing starts.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from portal.localkeys import local_keys
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(env("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """A yes or no. django-environ reads every unknown word as no; a typing error must not do that."""
+    given = str(env(name, default=str(default))).strip().lower()
+    if given not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
+        raise ImproperlyConfigured(f"{name} must be true or false.")
+    return given in {"true", "1", "yes", "on"}
+
+
+def whole(name: str, *, default: int, at_least: int = 1) -> int:
+    given = env(name, default=str(default))
+    if not given.isdecimal() or int(given) < at_least:
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {at_least}.")
+    return int(given)
+
+
+def choice(name: str, *, default: str, among: set[str]) -> str:
+    given: str = env(name, default=default)
+    if given not in among:
+        raise ImproperlyConfigured(f"{name} must be one of: {', '.join(sorted(among))}.")
+    return given
+
+
+def origin(name: str, *, default: str | None = None) -> str:
+    """An address without a path, such as `https://videos.example.org`."""
+    given: str = (env(name) if default is None else env(name, default=default)).rstrip("/")
+    parts = urlsplit(given)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path:
+        raise ImproperlyConfigured(f"{name} must look like https://host or http://host:port.")
+    return given
+
+
+def optional_origin(name: str, *, default: str | None) -> str | None:
+    return origin(name, default=default) if default or name in env else None
+
+
+def address(name: str, *, schemes: Collection[str], default: str | environ.NoValue) -> str:
+    """Something like `scheme://user:password@host/name`. django-environ takes nonsense without a word."""
+    given: str = env(name, default=default)
+    scheme, separator, _ = given.partition("://")
+    if not separator or scheme not in schemes:
+        raise ImproperlyConfigured(f"{name} must begin with one of: {', '.join(sorted(schemes))} and ://.")
+    return given
+
+
+DEMO = flag("DEMO", default=True)
+DEBUG = flag("DEBUG", default=False)
+if DEBUG and not DEMO:
+    raise ImproperlyConfigured("DEBUG shows patients' data in error pages: it works with DEMO=true only.")
+
+KEYS = local_keys(VAR_DIR) if DEMO else {}
+
+
+def in_demo(value: str) -> str | environ.NoValue:
+    """The default of a setting that production must give itself."""
+    return value if DEMO else environ.Env.NOTSET
+
+
+# Addresses
+
+PORT = whole("PORT", default=8000)
+BASE_URL = origin("BASE_URL", default=f"http://127.0.0.1:{PORT}" if DEMO else None)
+ALLOWED_HOSTS: list[str] = env.list(
+    "ALLOWED_HOSTS", default=[urlsplit(BASE_URL).hostname, *(["localhost", "127.0.0.1"] if DEMO else [])]
+)
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+ROOT_URLCONF = "portal.urls"
+ASGI_APPLICATION = "portal.asgi.application"
+TRUSTED_PROXIES = whole("TRUSTED_PROXIES", default=0, at_least=0)
+
+# Secrets and transport
+
+SECRET_KEY: str = env("SECRET_KEY", default=in_demo(KEYS.get("secret_key", "")))
+SECRET_KEY_LENGTH = 50
+if len(SECRET_KEY) < SECRET_KEY_LENGTH:
+    raise ImproperlyConfigured(f"SECRET_KEY must have at least {SECRET_KEY_LENGTH} characters.")
+HTTPS = BASE_URL.startswith("https://")
+if not (HTTPS or DEMO):
+    raise ImproperlyConfigured("BASE_URL must begin with https:// outside the demo.")
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 63_072_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
+CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# Object store
+
+S3_BUCKET: str = env("S3_BUCKET", default=in_demo("videos"))
+S3_REGION: str = env("S3_REGION", default="us-east-1")
+S3_PORT = whole("S3_PORT", default=8333)
+S3_ENDPOINT = optional_origin("S3_ENDPOINT", default=f"http://127.0.0.1:{S3_PORT}" if DEMO else None)
+"""Where the portal reaches the store. None: AWS."""
+S3_PUBLIC_ENDPOINT = optional_origin("S3_PUBLIC_ENDPOINT", default=S3_ENDPOINT)
+"""Where browsers reach it: the host inside presigned URLs."""
+S3_ACCESS_KEY: str | None = env("S3_ACCESS_KEY", default=KEYS.get("s3_access_key"))
+S3_SECRET_KEY: str | None = env("S3_SECRET_KEY", default=KEYS.get("s3_secret_key"))
+S3_ADDRESSING = choice(
+    "S3_ADDRESSING", default="path" if S3_ENDPOINT else "virtual", among={"path", "virtual"}
+)
+S3_ACL: str = env("S3_ACL", default="private" if DEMO else "")
+"""Empty for buckets whose owner is enforced: AWS's default, which refuses any ACL."""
+S3_ENCRYPTION = choice("S3_ENCRYPTION", default="AES256", among={"AES256", "aws:kms"})
+PLAYBACK_URL_SECONDS = whole("PLAYBACK_URL_SECONDS", default=900, at_least=60)
+UPLOAD_URL_SECONDS = whole("UPLOAD_URL_SECONDS", default=900, at_least=60)
+
+S3_ORIGIN = S3_PUBLIC_ENDPOINT if S3_PUBLIC_ENDPOINT else f"https://{S3_BUCKET}.s3.{S3_REGION}.amazonaws.com"
+
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "portal.storage.PrivateStorage"},
+    "playback": {"BACKEND": "portal.storage.PlaybackStorage"},
+    "staticfiles": {"BACKEND": "portal.storage.HashedStaticFiles"},
+}
+
+# Limits of what a patient may send, and of what one conversion may cost
+
+UPLOAD_MAX_BYTES = whole("UPLOAD_MAX_BYTES", default=5 * 1024**3)
+UPLOAD_MAX_VIDEOS = whole("UPLOAD_MAX_VIDEOS", default=50)
+INVITATION_DAYS = whole("INVITATION_DAYS", default=14)
+VIDEO_MAX_SECONDS = whole("VIDEO_MAX_SECONDS", default=3600)
+VIDEO_LONG_SIDE = whole("VIDEO_LONG_SIDE", default=1920, at_least=320)
+MP4_KEY_STYLE = choice("MP4_KEY_STYLE", default="web", among={"web", "plain"})
+
+# Conversions
+
+FFMPEG_TIMEOUT = whole("FFMPEG_TIMEOUT", default=3000)
+LEASE_SECONDS = whole("LEASE_SECONDS", default=30, at_least=5)
+HEARTBEAT_SECONDS = whole("HEARTBEAT_SECONDS", default=3)
+if HEARTBEAT_SECONDS * 3 > LEASE_SECONDS:
+    raise ImproperlyConfigured("LEASE_SECONDS must be at least three times HEARTBEAT_SECONDS.")
+MAX_ATTEMPTS = whole("MAX_ATTEMPTS", default=3)
+RETRY_PAUSE_SECONDS = whole("RETRY_PAUSE_SECONDS", default=15)
+WORK_DIR = Path(env("WORK_DIR", default=str(VAR_DIR / "work")))
+
+Q_CLUSTER: dict[str, Any] = {
+    # Light tasks: the sweep, mail. Rows in our own tables own attempts and leases; this is a doorbell.
+    "name": "portal",
+    "label": "Task queue",
+    "orm": "default",
+    "workers": 1,
+    "queue_limit": 1,
+    "bulk": 1,
+    "ack_failures": True,
+    "max_attempts": 1,
+    "timeout": 120,
+    "retry": 360,
+    "catch_up": False,
+    "save_limit": 500,
+    # One core a conversion: `Q_CLUSTER_NAME=video manage.py qcluster`.
+    "ALT_CLUSTERS": {
+        "video": {
+            "workers": whole("VIDEO_WORKERS", default=2),
+            "queue_limit": whole("VIDEO_WORKERS", default=2),
+            "timeout": FFMPEG_TIMEOUT + 600,
+            "retry": 3 * (FFMPEG_TIMEOUT + 600),
+        }
+    },
+}
+
+# Applications
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "csp",
+    "django_htmx",
+    "django_q",
+    "storages",
+    "template_partials",
+    "portal",
+    "portal.accounts",
+    "encounters",
+    "transcoding",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "portal.middleware.StaticFiles",
+    "csp.middleware.CSPMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "portal.middleware.StaffOnly",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "portal.middleware.private_by_default",
+    "portal.middleware.translate_errors",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "font-src": [SELF],
+        "img-src": [SELF, "data:", S3_ORIGIN],
+        "media-src": [SELF, "blob:", S3_ORIGIN],
+        "connect-src": [SELF, S3_ORIGIN],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "manifest-src": [SELF],
+    },
+}
+PERMISSIONS_POLICY: dict[str, list[str]] = {
+    name: []
+    for name in (
+        "accelerometer",
+        "camera",
+        "display-capture",
+        "geolocation",
+        "gyroscope",
+        "microphone",
+        "payment",
+        "usb",
+    )
+}
+
+# People
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "portal.accounts.adapter.StaffAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+
+EMAIL_URL = address(
+    "EMAIL_URL", schemes=env.EMAIL_SCHEMES, default=in_demo(f"filemail:///{VAR_DIR / 'mail'}")
+)
+vars().update(env.email_url_config(EMAIL_URL))
+DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default=in_demo("portal@clinic.example"))
+
+# Database and cache
+
+DATABASE_URL = address(
+    "DATABASE_URL",
+    schemes={"sqlite", "postgres", "postgresql"},
+    default=in_demo(f"sqlite:///{VAR_DIR / 'portal.sqlite3'}"),
+)
+DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(DATABASE_URL)}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # WAL: readers never wait for a writer. IMMEDIATE: a transaction takes its write lock at the start,
+    # so that two of them queue instead of failing. FULL: a commit survives a power cut.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHE_URL = address("CACHE_URL", schemes=env.CACHE_SCHEMES, default="locmemcache://")
+CACHES = {"default": env.cache_url_config(CACHE_URL)}
+
+# Language, time, static files
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = choice("TIME_ZONE", default="Europe/London", among=available_timezones())
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+
+# Logs: one JSON object a line on standard error, never a token, a patient or a file name.
+
+LOG_LEVEL = choice("LOG_LEVEL", default="INFO", among={"DEBUG", "INFO", "WARNING", "ERROR"})
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"no_secrets": {"()": "portal.logging.NoSecrets"}},
+    "formatters": {"json": {"()": "portal.logging.JsonFormatter"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["no_secrets"]},
+    },
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+        "django-q": {"handlers": [], "level": "WARNING", "propagate": True},
+        "botocore": {"level": "WARNING"},
+    },
+}
+
+SILENCED_SYSTEM_CHECKS: list[str] = []

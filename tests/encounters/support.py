@@ -1,0 +1,109 @@
+"""Speaking the upload protocol as a patient's browser does, and rows that are tedious to write."""
+
+import base64
+import hashlib
+import urllib.error
+import urllib.request
+
+from django.utils import timezone
+
+from encounters.models import Video
+from encounters.uploads import SMALLEST_PART
+from tests.conftest import make_job
+from transcoding.engine.contracts import OutputKind
+from transcoding.models import Rendition
+
+CONTENT = b"As short as an upload can be. " * 10
+TWO_PARTS = bytes(range(256)) * (SMALLEST_PART // 256) + b"and the second part"
+
+
+def checksum(content):
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()
+
+
+def announcement(content=CONTENT, **changes):
+    return {
+        "filename": "IMG_0042.MOV",
+        "size": len(content),
+        "type": "video/quicktime",
+        "last_modified": 1_760_000_000_000,
+        "fingerprint": hashlib.sha256(content).hexdigest(),
+        **changes,
+    }
+
+
+def post(client, path, body, **extra):
+    return client.post(path, body, content_type="application/json", **extra)
+
+
+def announce(client, content=CONTENT, **changes):
+    return post(client, "/uploads/", announcement(content, **changes))
+
+
+def sign(client, upload, parts):
+    """`parts`: checksum by number."""
+    wanted = [{"number": number, "sha256": sha256} for number, sha256 in parts.items()]
+    return post(client, f"/uploads/{upload}/parts/", {"parts": wanted})
+
+
+def put(permission, content):
+    """Send bytes to a presigned address; gives the store's status."""
+    request = urllib.request.Request(
+        permission["url"], data=content, headers=permission["headers"], method="PUT"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def pieces(content):
+    starts = range(0, len(content), SMALLEST_PART)
+    return {number: content[at : at + SMALLEST_PART] for number, at in enumerate(starts, start=1)}
+
+
+def send_parts(client, upload, content=CONTENT, numbers=None):
+    chosen = {number: piece for number, piece in pieces(content).items() if not numbers or number in numbers}
+    answer = sign(client, upload, {number: checksum(piece) for number, piece in chosen.items()})
+    for permission in answer.json()["urls"]:
+        assert put(permission, chosen[permission["number"]]) == 200
+
+
+def complete(client, upload):
+    return client.post(f"/uploads/{upload}/complete/")
+
+
+def begin(client, content=CONTENT, **changes):
+    """Announce a file and send all of its parts; gives the upload's id."""
+    upload = announce(client, content, **changes).json()["id"]
+    send_parts(client, upload, content)
+    return upload
+
+
+def send(client, content=CONTENT, **changes):
+    """Upload a file from the first request to the last."""
+    upload = begin(client, content, **changes)
+    assert complete(client, upload).status_code == 200
+    return Video.objects.get(pk=upload)
+
+
+def make_video(encounter, name, status=None, **fields):
+    """A video whose job has this status; without one, an upload that is under way."""
+    key = f"{encounter.reference}/{hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()}.mov"
+    received = {"received_at": timezone.now(), "job": make_job(status, source_key=key)} if status else {}
+    usual = {"original_name": name, "size": 1, "part_size": 8, "fingerprint": name, "source_key": key}
+    return Video.objects.create(encounter=encounter, **{**usual, **received, **fields})
+
+
+def make_renditions(video):
+    """Rows of an MP4 and a poster, 65 seconds long; gives their keys."""
+    stem = video.source_key.rpartition(".")[0]
+    mp4, poster = f"{stem}.web.mp4", f"{stem}.poster.jpg"
+    common = {"job": video.job, "size": 1, "sha256": "0" * 64, "width": 160, "height": 120}
+    Rendition.objects.create(
+        kind=OutputKind.MP4, object_key=mp4, content_type="video/mp4", duration=65.2, **common
+    )
+    Rendition.objects.create(kind=OutputKind.POSTER, object_key=poster, content_type="image/jpeg", **common)
+    return mp4, poster

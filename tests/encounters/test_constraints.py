@@ -1,0 +1,91 @@
+"""What the database itself refuses."""
+
+from datetime import timedelta
+
+import pytest
+from django.apps import apps
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from encounters.models import AccessRecord, Encounter, Invitation, Patient, UploadPart, Video
+from tests.conftest import BIRTH_DATE, make_job
+from tests.encounters.support import make_video
+from transcoding.models import Status
+
+pytestmark = pytest.mark.django_db
+NOW = timezone.now()
+
+
+def same_record_number(encounter):
+    Patient.objects.create(team=encounter.team, record_number="R-17", birth_date=BIRTH_DATE)
+
+
+def invitation(encounter, **fields):
+    return Invitation.objects.create(
+        encounter=encounter,
+        token_hash="0" * 64,
+        channel="screen",
+        created_by=encounter.created_by,
+        **{"expires_at": NOW + timedelta(days=1), **fields},
+    )
+
+
+def two_open_uploads_of_one_file(encounter):
+    for name in ("one", "two"):
+        make_video(encounter, name, fingerprint="the same")
+
+
+def two_parts_of_one_number(encounter):
+    video = make_video(encounter, "x")
+    for sha256 in "ab":
+        UploadPart.objects.create(video=video, number=1, sha256=sha256)
+
+
+def record_of_two_people(encounter):
+    AccessRecord.objects.create(verb="x", user=encounter.created_by, invitation=invitation(encounter))
+
+
+def update(**fields):
+    return lambda encounter: Encounter.objects.update(**fields)
+
+
+VIOLATIONS = [
+    ("patient_record_number_unique_in_team", same_record_number),
+    ("encounter_consent_has_a_wording", update(consent_wording="2026-11")),
+    ("encounter_consent_has_a_wording", update(consent_diagnosis_at=NOW)),
+    ("encounter_consent_begins_with_diagnosis", update(consent_record_at=NOW)),
+    ("encounter_consent_begins_with_diagnosis", update(consent_research_at=NOW)),
+    ("encounter_submitted_only_with_consent", update(submitted_at=NOW)),
+    (
+        "invitation_expires_after_it_began",
+        lambda encounter: invitation(encounter, created_at=NOW, expires_at=NOW),
+    ),
+    ("video_job_iff_received", lambda encounter: make_video(encounter, "x", received_at=NOW)),
+    ("video_job_iff_received", lambda encounter: make_video(encounter, "x", job=make_job())),
+    ("video_size_not_negative", lambda encounter: make_video(encounter, "x", size=-1)),
+    ("video_upload_open_once", two_open_uploads_of_one_file),
+    ("part_number_unique_in_video", two_parts_of_one_number),
+    ("access_by_one_person", record_of_two_people),
+]
+
+
+@pytest.mark.parametrize(("name", "violate"), VIOLATIONS)
+def test_the_database_refuses(encounter, name, violate):
+    # SQLite names the columns of a unique constraint, not the constraint.
+    with pytest.raises(IntegrityError, match=f"{name}|UNIQUE constraint failed"), transaction.atomic():
+        violate(encounter)
+
+
+def test_every_constraint_is_violated_here():
+    models = apps.get_app_config("encounters").get_models()
+    declared = {constraint.name for model in models for constraint in model._meta.constraints}
+
+    assert {name for name, _ in VIOLATIONS} == declared
+
+
+def test_the_same_file_may_be_there_twice_if_one_is_done(encounter):
+    make_video(encounter, "one", Status.FAILED, fingerprint="the same")
+    make_video(encounter, "two", fingerprint="the same")
+    make_video(encounter, "three", fingerprint="the same", removed_at=NOW)
+
+    assert Video.objects.count() == 3

@@ -1,0 +1,217 @@
+"""The one function: fetch, convert, publish, and what happens when any of it goes wrong."""
+
+import hashlib
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from transcoding.engine import transcode as module
+from transcoding.engine.contracts import (
+    FailureCode,
+    Limits,
+    Outcome,
+    OutputKind,
+    TranscodeRequest,
+    TranscodeResult,
+    Treatment,
+)
+from transcoding.engine.errors import DiskFull, FfmpegMissing, StoreUnavailable, TransientFault
+from transcoding.engine.messages import explain
+from transcoding.engine.transcode import transcode
+
+from .support import H264, SOURCE_KEY, Clip, FolderStore, Judge, Progress, eventually, processes_in
+
+STEM = SOURCE_KEY.removesuffix(".mov")
+MP4, POSTER, RESULT = f"{STEM}.web.mp4", f"{STEM}.poster.jpg", f"{STEM}.result.json"
+
+
+def request(**changes: object) -> TranscodeRequest:
+    return TranscodeRequest(**{"job": "job-1", "attempt": 2, "source_key": SOURCE_KEY, **changes})
+
+
+@pytest.fixture
+def filled(store: FolderStore, phone_clip: Path) -> FolderStore:
+    store.put(SOURCE_KEY, phone_clip)
+    return store
+
+
+def test_mp4_poster_and_result_land_beside_the_source(filled, workdir, progress, judge: Judge):
+    result = transcode(request(), filled, workdir, progress)
+    assert (result.outcome, result.code, result.message) == (Outcome.SUCCEEDED, None, "")
+    assert (result.job, result.attempt) == ("job-1", 2)
+    assert filled.keys() == {SOURCE_KEY, MP4, POSTER, RESULT}
+    video = judge.video(filled.folder / MP4)
+    assert (video["codec_name"], video["width"], video["height"]) == ("h264", 320, 240)
+    assert (result.video, result.audio) == (Treatment.ENCODE, Treatment.ENCODE)
+
+
+def test_the_result_tells_what_was_made_and_of_what(filled, workdir, progress, phone_clip: Path):
+    result = transcode(request(), filled, workdir, progress)
+    mp4, poster = result.output(OutputKind.MP4), result.output(OutputKind.POSTER)
+    assert mp4
+    assert poster
+    for output in (mp4, poster):
+        content = filled.read(output.key)
+        assert (output.size, output.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert (mp4.width, mp4.height, poster.width, poster.height) == (320, 240, 320, 240)
+    assert mp4.duration == pytest.approx(1.0, abs=0.1)
+    assert result.source_size == phone_clip.stat().st_size
+    assert result.source_sha256 == hashlib.sha256(phone_clip.read_bytes()).hexdigest()
+    assert result.ffmpeg_version
+    assert "libx264" in result.ffmpeg_arguments
+    assert result.seconds > 0
+    assert result.cpu_seconds > 0
+    assert result.peak_memory > 10_000_000
+
+
+def test_the_result_file_is_written_last_and_is_the_result(filled, workdir, progress):
+    result = transcode(request(), filled, workdir, progress)
+    assert [key for key, _, _ in filled.written] == [MP4, POSTER, RESULT]
+    assert TranscodeResult.from_json(filled.read(RESULT)) == result
+
+
+def test_every_object_has_its_type_and_says_who_made_it(filled, workdir, progress):
+    transcode(request(), filled, workdir, progress)
+    assert [kind for _, kind, _ in filled.written] == ["video/mp4", "image/jpeg", "application/json"]
+    assert {json.dumps(mark) for _, _, mark in filled.written} == {
+        '{"portal-job": "job-1", "portal-made": "1"}'
+    }
+
+
+def test_the_plain_style_changes_the_key_of_the_mp4_alone(filled, workdir, progress):
+    transcode(request(mp4_key_style="plain"), filled, workdir, progress)
+    assert filled.keys() == {SOURCE_KEY, f"{STEM}.mp4", POSTER, RESULT}
+
+
+def test_no_one_can_tell_place_person_path_or_key_from_the_result(filled, workdir, progress):
+    text = transcode(request(), filled, workdir, progress).to_json()
+    for secret in ("52.52", "Secretmaker", "Mrs Example", "left knee", str(workdir), "/tmp", "phone.mov"):  # noqa: S108
+        assert secret not in text
+
+
+def test_progress_rises_from_nought_to_publishing(filled, workdir, progress: Progress):
+    transcode(request(), filled, workdir, progress)
+    assert progress.fractions == sorted(progress.fractions)
+    assert progress.fractions[0] <= 0.15
+    assert 0.95 <= progress.fractions[-1] <= 1.0
+
+
+def test_the_work_is_done_in_a_folder_for_us_alone(filled, workdir, progress: Progress):
+    modes = []
+
+    def look(fraction: float) -> None:
+        modes.extend(stat.S_IMODE(folder.stat().st_mode) for folder in workdir.iterdir())
+
+    transcode(request(), filled, workdir, look)
+    assert set(modes) == {0o700}
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b"", FailureCode.EMPTY), (b"Dear doctor, my knee", FailureCode.NOT_A_VIDEO)],
+)
+def test_bad_input_is_a_result_with_a_sentence_and_a_result_file(
+    store, workdir, progress, tmp_path, *, content, code
+):
+    (tmp_path / "bad").write_bytes(content)
+    store.put(SOURCE_KEY, tmp_path / "bad")
+    result = transcode(request(), store, workdir, progress)
+    assert (result.outcome, result.code, result.message) == (Outcome.FAILED, code, explain(code))
+    assert (result.outputs, result.video) == ((), Treatment.NONE)
+    assert store.keys() == {SOURCE_KEY, RESULT}
+    assert TranscodeResult.from_json(store.read(RESULT)) == result
+
+
+def test_a_source_that_is_gone_leaves_nothing_in_its_place(store, workdir, progress):
+    result = transcode(request(), store, workdir, progress)
+    assert result.code == FailureCode.SOURCE_MISSING
+    assert store.keys() == set()
+
+
+def test_a_source_that_goes_while_we_begin_is_missing_too(store, workdir, progress, monkeypatch):
+    monkeypatch.setattr(store, "size", lambda key: 1000)
+    assert transcode(request(), store, workdir, progress).code == FailureCode.SOURCE_MISSING
+
+
+def test_too_large_a_source_is_never_fetched(filled, workdir, progress, monkeypatch):
+    monkeypatch.setattr(filled, "download", lambda *args: pytest.fail("It was fetched."))
+    result = transcode(request(limits=Limits(source_bytes=100)), filled, workdir, progress)
+    assert result.code == FailureCode.TOO_LARGE
+
+
+def test_a_failed_conversion_keeps_facts_and_log_for_the_admin(store, workdir, progress, clip: Clip):
+    flat = clip("silent.mp4", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=1", *H264)
+    content = flat.read_bytes()
+    start, end = content.index(b"mdat") + 4, content.index(b"moov") - 4
+    broken = workdir.parent / "broken.mp4"
+    broken.write_bytes(content[:start] + b"\xa5" * (end - start) + content[end:])
+    store.put(SOURCE_KEY, broken)
+    result = transcode(request(), store, workdir, progress)
+    assert result.code == FailureCode.DAMAGED
+    assert result.facts["video"][0]["codec"] == "h264"
+    assert result.log_tail
+    assert result.ffmpeg_arguments
+    assert str(workdir) not in result.to_json()
+
+
+# Faults, which another try could cure
+
+
+def test_a_store_that_cannot_be_reached_is_raised(filled, workdir, progress, monkeypatch):
+    def away(*args: object) -> None:
+        raise StoreUnavailable("get_object")
+
+    monkeypatch.setattr(filled, "download", away)
+    with pytest.raises(TransientFault):
+        transcode(request(), filled, workdir, progress)
+    assert filled.keys() == {SOURCE_KEY}
+
+
+def test_a_full_disk_is_raised_before_anything_is_fetched(filled, workdir, progress, monkeypatch):
+    monkeypatch.setattr(filled, "download", lambda *args: pytest.fail("It was fetched."))
+    usage = type(module.shutil.disk_usage(workdir))
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 10**6, 10**6))
+    with pytest.raises(DiskFull):
+        transcode(request(), filled, workdir, progress)
+
+
+def test_a_missing_ffmpeg_is_raised(filled, workdir, progress, monkeypatch):
+    monkeypatch.setenv("FFMPEG_PATH", "/nonexistent/ffmpeg")
+    with pytest.raises(FfmpegMissing):
+        transcode(request(), filled, workdir, progress)
+    assert filled.keys() == {SOURCE_KEY}
+
+
+class LeaseLostError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [LeaseLostError(), SystemExit(1)])
+def test_a_lost_lease_stops_ffmpeg_and_publishes_nothing(store, workdir, progress, clip: Clip, *, error):
+    store.put(
+        SOURCE_KEY, clip("long.mp4", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30:duration=8", *H264)
+    )
+    progress.error, progress.after = error, 0.2
+    with pytest.raises(type(error)):
+        transcode(request(), store, workdir, progress)
+    assert store.keys() == {SOURCE_KEY}
+    assert eventually(lambda: processes_in(workdir) == [])
+
+
+def test_a_lease_lost_right_before_publishing_publishes_nothing(filled, workdir, progress):
+    progress.error, progress.after = LeaseLostError(), 0.95
+    with pytest.raises(LeaseLostError):
+        transcode(request(), filled, workdir, progress)
+    assert filled.keys() == {SOURCE_KEY}
+
+
+def test_twice_gives_the_same_objects(filled, workdir, progress):
+    first = transcode(request(), filled, workdir, Progress())
+    second = transcode(request(), filled, workdir, Progress())
+    assert [output.key for output in first.outputs] == [output.key for output in second.outputs]
+    assert filled.keys() == {SOURCE_KEY, MP4, POSTER, RESULT}

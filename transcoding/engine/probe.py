@@ -1,0 +1,252 @@
+"""Ask ffprobe what a file holds, and believe only what fits in a bounded answer."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transcoding.engine import boxes, codecs
+from transcoding.engine.binaries import find_ffprobe
+from transcoding.engine.contracts import FailureCode, Limits
+from transcoding.engine.errors import BadInput, ConverterKilled
+from transcoding.engine.facts import AudioStream, Hdr, SourceFacts, VideoStream
+from transcoding.engine.run import Budget, Run, Stop, run
+from transcoding.engine.sniff import demuxer
+
+_SECONDS = 60.0
+_ANSWER_BYTES = 1024 * 1024
+_ENTRIES = (
+    "format=duration"
+    ":stream=index,codec_type,codec_name,profile,pix_fmt,level,width,height,sample_aspect_ratio,field_order,"
+    "color_range,color_space,color_transfer,color_primaries,avg_frame_rate,duration,start_time,nb_frames,"
+    "nb_read_packets,extradata_size,channels,sample_rate"
+    ":stream_disposition=default,attached_pic,timed_thumbnails,still_image"
+    ":stream_side_data=side_data_type,displaymatrix,rotation,dv_profile,dv_bl_signal_compatibility_id,"
+    "crop_top,crop_bottom,crop_left,crop_right"
+)
+"""No tags and no chapters: a hostile file can hold millions, and true ones say where it was filmed."""
+_INTERLACED = {"tt", "bb", "tb", "bt"}
+_UNKNOWN = {"", "unknown", "reserved", "unspecified"}
+_QUARTER, _HALF = 90, 180
+
+
+OnRun = Callable[[Run], None]
+"""Told of every run, for its cost."""
+
+
+def probe(source: Path, limits: Limits, on_run: OnRun = lambda run: None) -> SourceFacts:
+    """The facts about `source`. The demuxer is chosen by its first bytes, never by its name.
+
+    Raises BadInput: `empty`, `not_a_video`, `damaged`, `too_many_pixels`.
+    """
+    container = demuxer(source)
+    answer = _ask(source, container, limits, on_run)
+    if _wants_counting(answer.get("streams", [])):
+        answer = _ask(source, container, limits, on_run, "-count_packets")
+    streams = answer.get("streams", [])
+    if not streams:
+        raise BadInput(_unreadable(source, container), "The container holds no streams.")
+    return _facts(source, container, answer.get("format", {}), streams)
+
+
+def _wants_counting(streams: list[dict[str, Any]]) -> bool:
+    """Several video streams, and the container does not say how many frames they have."""
+    video = [stream for stream in streams if stream.get("codec_type") == "video"]
+    return len(video) > 1 and any(_whole(stream.get("nb_frames")) is None for stream in video)
+
+
+def _ask(source: Path, container: str, limits: Limits, on_run: OnRun, *more: str) -> dict[str, Any]:
+    pieces: list[bytes] = []
+
+    def collect(chunk: bytes) -> bool:
+        pieces.append(chunk)
+        return True
+
+    done = run(
+        find_ffprobe(),
+        [*_arguments(container, limits), *more, "-of", "json=compact=1", f"file:{source.name}"],
+        folder=source.parent,
+        budget=Budget(
+            seconds=min(_SECONDS, limits.seconds),
+            stall_seconds=limits.stall_seconds,
+            memory_bytes=limits.memory_bytes,
+            file_bytes=0,
+            stdout_bytes=_ANSWER_BYTES,
+        ),
+        on_output=collect,
+    )
+    on_run(done)
+    if not done.succeeded:
+        raise _refusal(done, source, container)
+    answer: dict[str, Any] = json.loads(b"".join(pieces))
+    return answer
+
+
+def _arguments(container: str, limits: Limits) -> list[str]:
+    return [
+        *("-v", "error", "-f", container),
+        *("-protocol_whitelist", codecs.PROTOCOLS, "-format_whitelist", codecs.FORMATS),
+        *("-codec_whitelist", codecs.DECODERS, "-max_streams", str(codecs.MOST_STREAMS)),
+        *("-max_pixels", str(limits.pixels), "-max_alloc", str(codecs.LARGEST_ALLOCATION)),
+        *("-show_entries", _ENTRIES),
+    ]
+
+
+def _refusal(done: Run, source: Path, container: str) -> Exception:
+    if done.killed_from_outside:
+        return ConverterKilled("ffprobe was killed by something outside the engine.")
+    if done.stopped in (Stop.WALL_CLOCK, Stop.STALLED, Stop.CPU):
+        return BadInput(FailureCode.TIMED_OUT, f"ffprobe: {done.stopped}")
+    if "exceeds specified max pixel count" in done.log:
+        return BadInput(FailureCode.TOO_MANY_PIXELS, "ffprobe refused the size of the picture.")
+    return BadInput(_unreadable(source, container), done.stopped or done.log)
+
+
+def _unreadable(source: Path, container: str) -> FailureCode:
+    """A recognised container with content is damaged; one without any is no video at all."""
+    if container == "mov" and not boxes.holds_media(source):
+        return FailureCode.NOT_A_VIDEO
+    return FailureCode.DAMAGED
+
+
+def _facts(source: Path, container: str, form: dict[str, Any], streams: list[dict[str, Any]]) -> SourceFacts:
+    video = tuple(_video(stream) for stream in streams if stream.get("codec_type") == "video")
+    audio = tuple(_audio(stream) for stream in streams if stream.get("codec_type") == "audio")
+    return SourceFacts(
+        container=container,
+        size=source.stat().st_size,
+        duration=_seconds(form.get("duration")),
+        encrypted=(container == "mov" and boxes.is_encrypted(source)) or any(map(_has_key_data, streams)),
+        other_streams=len(streams) - len(video) - len(audio),
+        video=video,
+        audio=audio,
+    )
+
+
+def _has_key_data(stream: dict[str, Any]) -> bool:
+    return any("Encryption" in side.get("side_data_type", "") for side in stream.get("side_data_list", []))
+
+
+def _video(stream: dict[str, Any]) -> VideoStream:
+    side = _side_data(stream)
+    rotation, mirrored = _orientation(side)
+    aspect = _ratio(stream.get("sample_aspect_ratio"), ":") or 1.0
+    coded_width, coded_height = _cropped(stream, side)
+    width, height = round(coded_width * aspect), coded_height
+    if rotation in (_QUARTER, _HALF + _QUARTER):
+        width, height = height, width
+    disposition = stream.get("disposition", {})
+    return VideoStream(
+        index=stream["index"],
+        codec=stream.get("codec_name", ""),
+        profile=_said(stream, "profile"),
+        level=level if (level := stream.get("level", 0)) > 0 else None,
+        pixel_format=_said(stream, "pix_fmt"),
+        width=width,
+        height=height,
+        coded_width=coded_width,
+        coded_height=coded_height,
+        sample_aspect=aspect,
+        rotation=rotation,
+        mirrored=mirrored,
+        interlaced=stream.get("field_order") in _INTERLACED,
+        color_range=_said(stream, "color_range"),
+        color_matrix=_said(stream, "color_space"),
+        color_transfer=_said(stream, "color_transfer"),
+        color_primaries=_said(stream, "color_primaries"),
+        hdr=_hdr(stream, side),
+        dolby_vision=side.get("dv_profile"),
+        frame_rate=_ratio(stream.get("avg_frame_rate"), "/"),
+        frames=_frames(stream),
+        duration=_seconds(stream.get("duration")),
+        start=_start(stream),
+        has_extradata=bool(stream.get("extradata_size")),
+        is_default=bool(disposition.get("default")),
+        is_picture=any(map(disposition.get, ("attached_pic", "timed_thumbnails", "still_image"))),
+    )
+
+
+def _audio(stream: dict[str, Any]) -> AudioStream:
+    return AudioStream(
+        index=stream["index"],
+        codec=stream.get("codec_name", ""),
+        profile=_said(stream, "profile"),
+        channels=stream.get("channels", 0),
+        sample_rate=_whole(stream.get("sample_rate")) or 0,
+        duration=_seconds(stream.get("duration")),
+        start=_start(stream),
+        has_extradata=bool(stream.get("extradata_size")),
+        is_default=bool(stream.get("disposition", {}).get("default")),
+    )
+
+
+def _side_data(stream: dict[str, Any]) -> dict[str, Any]:
+    """All side data of a stream as one dictionary; their names do not overlap."""
+    return {name: value for side in stream.get("side_data_list", []) for name, value in side.items()}
+
+
+def _cropped(stream: dict[str, Any], side: dict[str, Any]) -> tuple[int, int]:
+    """Coded size after the container's cropping, which ffmpeg applies when it decodes."""
+    width = stream.get("width", 0) - side.get("crop_left", 0) - side.get("crop_right", 0)
+    height = stream.get("height", 0) - side.get("crop_top", 0) - side.get("crop_bottom", 0)
+    return max(width, 0), max(height, 0)
+
+
+def _orientation(side: dict[str, Any]) -> tuple[int, bool]:
+    """(degrees clockwise, whether the display matrix mirrors: its determinant is negative)."""
+    rows = re.findall(r":\s+(-?\d+)\s+(-?\d+)\s+-?\d+", side.get("displaymatrix", ""))
+    if len(rows) < 2:  # noqa: PLR2004 - no matrix, or none that can be read
+        return 0, False
+    (a, b), (c, d) = (tuple(map(int, row)) for row in rows[:2])
+    return round(-float(side.get("rotation", 0))) % 360, a * d - b * c < 0
+
+
+def _hdr(stream: dict[str, Any], side: dict[str, Any]) -> Hdr:
+    """By the transfer function, or by the base layer that Dolby Vision names where there is none."""
+    by_transfer = {"arib-std-b67": Hdr.HLG, "smpte2084": Hdr.PQ}
+    by_base_layer = {1: Hdr.PQ, 4: Hdr.HLG, 6: Hdr.PQ}
+    transfer = _said(stream, "color_transfer")
+    if transfer or "dv_profile" not in side:
+        return by_transfer.get(transfer, Hdr.NONE)
+    return by_base_layer.get(side.get("dv_bl_signal_compatibility_id", 0), Hdr.NONE)
+
+
+def _frames(stream: dict[str, Any]) -> int | None:
+    counted = _whole(stream.get("nb_read_packets"))
+    return counted if counted is not None else _whole(stream.get("nb_frames"))
+
+
+def _said(stream: dict[str, Any], name: str) -> str:
+    value = str(stream.get(name, ""))
+    return "" if value in _UNKNOWN else value
+
+
+def _seconds(value: str | None) -> float | None:
+    """A duration, or None where it is absent, zero or nonsense."""
+    seconds = _number(value)
+    return seconds if seconds is not None and seconds > 0 else None
+
+
+def _start(stream: dict[str, Any]) -> float:
+    return _number(stream.get("start_time")) or 0.0
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        number = float(value or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _whole(value: str | None) -> int | None:
+    return int(value) if value and value.isdigit() else None
+
+
+def _ratio(value: str | None, separator: str) -> float | None:
+    """`30000/1001` as a number, or None for `0/0`, `0:1` and the like."""
+    above, _, below = (value or "").partition(separator)
+    top, bottom = _number(above), _number(below)
+    return top / bottom if top and bottom and top / bottom > 0 else None

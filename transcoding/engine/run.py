@@ -1,0 +1,274 @@
+"""Run ffmpeg or ffprobe on a file that may be hostile: bounded, watched, always reaped.
+
+No shell, no standard input, no environment of ours, no path in the arguments: the program starts in
+the job's folder and sees only names that we chose.
+"""
+
+import ctypes
+import os
+import re
+import resource
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from transcoding.engine.binaries import Binary
+
+_TAIL_BYTES = 16 * 1024
+_CHUNK = 64 * 1024
+_TICK = 0.25
+"""Seconds between two looks at the clock, and so between two calls of `on_tick`."""
+_ENVIRONMENT = {"LC_ALL": "C", "HOME": ".", "TMPDIR": ".", "MALLOC_ARENA_MAX": "4"}
+"""All of it. Every thread's own arena would claim 64 MiB of the address space."""
+_PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None  # looked up before any fork
+
+
+class Stop(StrEnum):
+    """Why we, or a limit that we set, ended a run."""
+
+    WALL_CLOCK = "wall clock"
+    STALLED = "no progress"
+    CPU = "processor time"
+    FILE_SIZE = "output size"
+    TALKATIVE = "too much on standard output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What one run may use. Seconds and bytes."""
+
+    seconds: float
+    stall_seconds: float
+    """Without new output, before the program counts as hung."""
+    memory_bytes: int
+    """Address space."""
+    file_bytes: int
+    """Of any one file that it writes."""
+    stdout_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What became of one program."""
+
+    program: str
+    arguments: tuple[str, ...]
+    returncode: int
+    """Negative: the signal that ended it."""
+    stopped: Stop | None
+    log: str
+    """Tail of standard error, cleaned of paths and addresses."""
+    cpu_seconds: float
+    peak_memory: int
+    """Largest resident set, in bytes."""
+
+    @property
+    def succeeded(self) -> bool:
+        return self.returncode == 0 and self.stopped is None
+
+    @property
+    def killed_from_outside(self) -> bool:
+        return self.stopped is None and self.returncode in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP)
+
+
+class _Watch:
+    """Knows when a run has lasted, stalled or talked too long."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._started = self._last_news = time.monotonic()
+        self._heard = 0
+
+    def heard(self, chunk: bytes, *, news: bool) -> None:
+        self._heard += len(chunk)
+        if news:
+            self._last_news = time.monotonic()
+
+    def verdict(self) -> Stop | None:
+        now, budget = time.monotonic(), self._budget
+        if now - self._started > budget.seconds:
+            return Stop.WALL_CLOCK
+        if now - self._last_news > budget.stall_seconds:
+            return Stop.STALLED
+        if budget.stdout_bytes is not None and self._heard > budget.stdout_bytes:
+            return Stop.TALKATIVE
+        return None
+
+
+class _Tail:
+    """The last bytes of a stream, whatever its length."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+
+    def add(self, chunk: bytes) -> None:
+        self._bytes = (self._bytes + chunk)[-_TAIL_BYTES:]
+
+    def text(self) -> str:
+        return cleaned(self._bytes.decode("utf-8", "replace"))
+
+
+def run(
+    binary: Binary,
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    budget: Budget,
+    on_output: Callable[[bytes], bool],
+    on_tick: Callable[[], None] = lambda: None,
+) -> Run:
+    """Run a program in `folder` to its end, or to the end of its budget.
+
+    `on_output` gets standard output piece by piece and says whether the piece was news; `on_tick` is
+    called several times a second. Whatever either raises, and whatever a signal handler raises in
+    between, every process of the run is dead and reaped before it goes on to the caller.
+    """
+    watch, tail = _Watch(budget), _Tail()
+    child = _start(binary, arguments, folder, budget)
+    try:
+        stopped = _attend(child, watch, tail, on_output, on_tick)
+    finally:
+        status, usage = _end(child)
+    returncode = os.waitstatus_to_exitcode(status)
+    return Run(
+        program=binary.path.name.partition("-")[0],
+        arguments=tuple(arguments),
+        returncode=returncode,
+        stopped=stopped or _limit_behind(returncode),
+        log=tail.text(),
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        peak_memory=usage.ru_maxrss * (1024 if sys.platform == "linux" else 1),
+    )
+
+
+def cleaned(text: str) -> str:
+    """Without file paths, network addresses, pointers and control characters."""
+    for pattern, replacement in _CLEANING:
+        text = pattern.sub(replacement, text)
+    return text.strip()
+
+
+_CLEANING = (
+    (re.compile(r" @ 0x[0-9a-f]+"), ""),
+    (re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]*"), "<address>"),
+    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"), "<address>"),
+    (re.compile(r"(?<![\w.<])(?:~|\.\.)?/[^\s'\":,;]+"), "<path>"),
+    (re.compile(r"[^\n\x20-\x7e]"), "?"),
+)
+
+
+def _start(
+    binary: Binary, arguments: Sequence[str], folder: Path, budget: Budget
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [str(binary.path), *arguments],
+        cwd=folder,
+        env=_ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+        preexec_fn=_confinement(budget),  # noqa: PLW1509 - it only makes system calls prepared before the fork
+    )
+
+
+def _confinement(budget: Budget) -> Callable[[], None]:
+    """What the child does to itself between fork and exec.
+
+    The parent-death signal comes when the *thread* that started the child ends, so `run` waits in it.
+    """
+    parent = os.getpid()
+    cpu = int(budget.seconds * (os.cpu_count() or 1)) + 1
+    limits = (
+        (resource.RLIMIT_CPU, cpu),
+        (resource.RLIMIT_AS, budget.memory_bytes),
+        (resource.RLIMIT_FSIZE, budget.file_bytes),
+        (resource.RLIMIT_NOFILE, 64),
+        (resource.RLIMIT_CORE, 0),
+    )
+    capped = [(kind, _within(kind, value)) for kind, value in limits]
+
+    def confine() -> None:
+        for kind, value in capped:
+            resource.setrlimit(kind, (value, value))
+        if _prctl is not None:
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(1)
+
+    return confine
+
+
+def _within(kind: int, value: int) -> int:
+    """The value, or the hard limit that we are under ourselves and may not exceed."""
+    hard = resource.getrlimit(kind)[1]
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)
+
+
+def _attend(
+    child: "subprocess.Popen[bytes]",
+    watch: _Watch,
+    tail: _Tail,
+    on_output: Callable[[bytes], bool],
+    on_tick: Callable[[], None],
+) -> Stop | None:
+    """Read both pipes until the program has ended, or must. Both at once, or a full one would block it."""
+
+    def hear(chunk: bytes) -> None:
+        watch.heard(chunk, news=on_output(chunk))
+
+    next_tick = 0.0
+    with selectors.DefaultSelector() as pipes:
+        for pipe, sink in ((child.stdout, hear), (child.stderr, tail.add)):
+            if pipe is not None:
+                pipes.register(pipe, selectors.EVENT_READ, sink)
+        while pipes.get_map() or not _has_exited(child.pid):
+            _read(pipes)
+            if stop := watch.verdict():
+                return stop
+            if time.monotonic() >= next_tick:
+                next_tick = time.monotonic() + _TICK
+                on_tick()
+    return None
+
+
+def _read(pipes: selectors.BaseSelector) -> None:
+    """Pass on what is there; wait for it a moment if nothing is."""
+    if not pipes.get_map():
+        time.sleep(0.005)  # both pipes are closed: the program is about to exit
+        return
+    for key, _ in pipes.select(_TICK):
+        if chunk := os.read(key.fd, _CHUNK):
+            key.data(chunk)
+        else:
+            pipes.unregister(key.fileobj)
+
+
+def _has_exited(pid: int) -> bool:
+    """Without reaping it: the process id must stay ours until the whole group is killed."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _end(child: "subprocess.Popen[bytes]") -> tuple[int, resource.struct_rusage]:
+    """Kill whatever is left of the process group and reap its leader."""
+    with suppress(ProcessLookupError, PermissionError):  # PermissionError: macOS, for a group of zombies
+        os.killpg(child.pid, signal.SIGKILL)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()
+    return status, usage
+
+
+def _limit_behind(returncode: int) -> Stop | None:
+    return {-signal.SIGXCPU: Stop.CPU, -signal.SIGXFSZ: Stop.FILE_SIZE}.get(returncode)

@@ -1,0 +1,229 @@
+"""Conversions: what is waiting, running and done. Names no patient."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from transcoding.engine.contracts import FailureCode, OutputKind
+from transcoding.engine.messages import explain
+
+
+class Runner(models.TextChoices):
+    LOCAL = "local"
+    LAMBDA = "lambda"
+
+
+class Status(models.TextChoices):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
+FAILURE_CODES = [(code.value, code.value) for code in FailureCode]
+
+
+class JobQuerySet(models.QuerySet["TranscodeJob"]):
+    def expired(self) -> "JobQuerySet":
+        """Running jobs whose worker has not been heard of in time."""
+        return self.filter(status=Status.RUNNING, lease_expires_at__lt=timezone.now())
+
+    def due(self) -> "JobQuerySet":
+        return self.filter(status=Status.QUEUED, available_at__lte=timezone.now())
+
+
+class TranscodeJob(models.Model):
+    """One original to convert. The row owns attempts and lease; the task queue is only a doorbell."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    source_key = models.CharField(max_length=200, unique=True)
+    runner = models.CharField(max_length=10, choices=Runner, default=Runner.LOCAL)
+    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    attempt = models.PositiveIntegerField(default=0)
+    """Number of the last attempt; 0 before the first."""
+    attempt_limit = models.PositiveIntegerField()
+    """No attempt begins beyond this number; a person's retry raises it."""
+    available_at = models.DateTimeField(default=timezone.now)
+    """No attempt begins before; later than now after a fault, so that a dead store can come back."""
+    rung_at = models.DateTimeField(default=timezone.now)
+    """When the doorbell was last rung: a task put into the queue."""
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    progress = models.FloatField(default=0.0)
+    facts = models.JSONField(default=dict, blank=True)
+    plan = models.JSONField(default=dict, blank=True)
+    """`{"video": copy|encode, "audio": copy|encode|none, "reasons": ["code: words", …]}`"""
+    failure_code = models.CharField(max_length=30, blank=True, choices=FAILURE_CODES)
+    failure_detail = models.TextField(blank=True)
+    source_sha256 = models.CharField(max_length=64, blank=True)
+    queued_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-queued_at", "id"]
+        indexes = [
+            models.Index(fields=["status", "available_at"], name="job_by_status"),
+            models.Index(fields=["-queued_at", "id"], name="job_newest_first"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=Status.values), name="job_status_known"),
+            models.CheckConstraint(condition=Q(runner__in=Runner.values), name="job_runner_known"),
+            models.CheckConstraint(
+                condition=Q(progress__gte=0) & Q(progress__lte=1), name="job_progress_is_a_fraction"
+            ),
+            models.CheckConstraint(
+                condition=Q(status=Status.FAILED, failure_code__in=[code.value for code in FailureCode])
+                | (~Q(status=Status.FAILED) & Q(failure_code="")),
+                name="job_failure_code_iff_failed",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=Status.RUNNING, lease_expires_at__isnull=False)
+                | (~Q(status=Status.RUNNING) & Q(lease_expires_at__isnull=True)),
+                name="job_lease_iff_running",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=FINAL, finished_at__isnull=False)
+                | (~Q(status__in=FINAL) & Q(finished_at__isnull=True)),
+                name="job_finished_iff_final",
+            ),
+            models.CheckConstraint(
+                condition=Q(attempt__lte=F("attempt_limit")), name="job_attempts_within_limit"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.status}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def is_retryable(self) -> bool:
+        """Failed or cancelled, and there is something in the store to try again with."""
+        return self.status in {Status.FAILED, Status.CANCELLED} and self.attempt_limit > 0
+
+    @property
+    def short_id(self) -> str:
+        return str(self.id)[:8]
+
+    @property
+    def explanation(self) -> str:
+        """What the failure means, for a person; empty if there is none."""
+        return explain(FailureCode(self.failure_code)) if self.failure_code else ""
+
+    @property
+    def percent(self) -> int:
+        return int(self.progress * 100)
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall clock from the last attempt's start to its end, or until now."""
+        if self.started_at is None:
+            return None
+        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+
+    def move(self, *sources: Status, to: Status, **changes: Any) -> bool:
+        """Move only if the row still has one of the source statuses; say whether it did."""
+        return self._change(Q(status__in=sources), status=to, **changes)
+
+    def move_attempt(self, number: int, *, to: Status, **changes: Any) -> bool:
+        """Move a running job, if this attempt is still the one that runs it."""
+        return self._change(Q(status=Status.RUNNING, attempt=number), status=to, **changes)
+
+    def _change(self, condition: Q, **changes: Any) -> bool:
+        moved = type(self).objects.filter(condition, pk=self.pk).update(**changes)
+        if moved:
+            self.refresh_from_db()
+        return bool(moved)
+
+
+class AttemptOutcome(models.TextChoices):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    FAULT = "fault"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+
+
+class TranscodeAttempt(models.Model):
+    """One try at a job. Written when it begins, closed once, never changed after."""
+
+    job = models.ForeignKey(TranscodeJob, on_delete=models.PROTECT, related_name="attempts")
+    number = models.PositiveIntegerField()
+    runner = models.CharField(max_length=10, choices=Runner)
+    host = models.CharField(max_length=100)
+    started_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=10, choices=AttemptOutcome, default=AttemptOutcome.RUNNING)
+    detail = models.TextField(blank=True)
+    ffmpeg_version = models.CharField(max_length=100, blank=True)
+    ffmpeg_arguments = models.JSONField(default=list, blank=True)
+    log_tail = models.TextField(blank=True)
+    cpu_seconds = models.FloatField(null=True, blank=True)
+    peak_memory = models.BigIntegerField(null=True, blank=True)
+    bytes_in = models.BigIntegerField(null=True, blank=True)
+    bytes_out = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["job", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["job", "number"], name="attempt_number_unique_in_job"),
+            models.CheckConstraint(
+                condition=Q(outcome=AttemptOutcome.RUNNING, ended_at__isnull=True)
+                | (~Q(outcome=AttemptOutcome.RUNNING) & Q(ended_at__isnull=False)),
+                name="attempt_ended_iff_not_running",
+            ),
+        ]
+
+    def close(self, outcome: AttemptOutcome, **changes: Any) -> bool:
+        """End this attempt, unless it has ended."""
+        return bool(
+            type(self)
+            .objects.filter(pk=self.pk, outcome=AttemptOutcome.RUNNING)
+            .update(outcome=outcome, ended_at=timezone.now(), **changes)
+        )
+
+
+class Rendition(models.Model):
+    """One object that a conversion made, in the bucket beside its original."""
+
+    job = models.ForeignKey(TranscodeJob, on_delete=models.PROTECT, related_name="renditions")
+    kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in OutputKind])
+    object_key = models.CharField(max_length=220)
+    content_type = models.CharField(max_length=100)
+    size = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    width = models.PositiveIntegerField(null=True, blank=True)
+    height = models.PositiveIntegerField(null=True, blank=True)
+    duration = models.FloatField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["job", "kind"]
+        constraints = [models.UniqueConstraint(fields=["job", "kind"], name="rendition_kind_unique_in_job")]
+
+    @property
+    def clock(self) -> str:
+        """The duration as minutes and seconds: `1:05`."""
+        minutes, seconds = divmod(round(self.duration or 0), 60)
+        return f"{minutes}:{seconds:02}"
+
+
+def rendition(renditions: Iterable[Rendition], kind: OutputKind) -> Rendition | None:
+    """The one of this kind; for a prefetched list."""
+    return next((found for found in renditions if found.kind == kind), None)
+
+
+def lease(seconds: int) -> Any:
+    """When a lease that starts now runs out."""
+    return timezone.now() + timedelta(seconds=seconds)

@@ -1,0 +1,6 @@
+"""What the rest of the product may listen to. `transcoding` itself never looks at who does."""
+
+from django.dispatch import Signal
+
+job_finished = Signal()
+"""Sent with `job`, in the transaction in which it became final."""

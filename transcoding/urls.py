@@ -1,0 +1,9 @@
+from django.urls import path
+
+from transcoding import views
+
+urlpatterns = [
+    path("conversions/", views.conversions, name="conversions"),
+    path("conversions/<uuid:pk>/", views.conversion, name="conversion"),
+    path("conversions/<uuid:pk>/retry/", views.conversion_retry, name="conversion_retry"),
+]
