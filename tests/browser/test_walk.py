@@ -211,3 +211,15 @@ def test_an_admin_tries_a_failed_conversion_again(demo, phone, desk, tmp_path):
 
     expect(desk.get_by_text("2 of at most")).to_be_visible(timeout=120_000)
     expect(desk.get_by_role("button", name="Try again")).to_be_visible(timeout=120_000)
+
+
+def test_the_keyboard_keeps_its_place_when_the_list_renews_itself(demo, desk):
+    sign_in(desk, demo, "clinician")
+    row = desk.get_by_role("link", name="Cole, Idris")
+    row.focus()
+
+    with desk.expect_response(lambda answer: "state=" in answer.url):
+        pass
+    desk.wait_for_timeout(300)
+
+    expect(row).to_be_focused()
