@@ -1,9 +1,11 @@
 """Read the box structure of ISO media (MP4, QuickTime, 3GP) without a demuxer.
 
 Only headers are read, by seeking, and never more of them than a sane file has.
-Source: ISO/IEC 14496-12, section 4.2 (box header) and 8.5.2 (sample description).
+Source: ISO/IEC 14496-12, section 4.2 (box header), 8.3.2 (track header), 8.5.2 (sample description) and
+8.6.6 (edit list).
 """
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +17,42 @@ _ENCRYPTED = {b"encv", b"enca", b"drmi", b"drms"}
 _PATH_TO_ENTRIES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
 
 
+_TOP_LEVEL = {b"ftyp", b"moov", b"mdat", b"free"}
+_CLEAN = {
+    *(b"mvhd", b"trak", b"tkhd", b"edts", b"elst", b"mdia", b"mdhd", b"hdlr", b"minf", b"vmhd", b"smhd"),
+    *(b"dinf", b"dref", b"stbl", b"stsd", b"stts", b"stss", b"stsc", b"stsz", b"stco", b"co64", b"ctts"),
+    *(b"sgpd", b"sbgp", b"cslg", b"stz2", b"sdtp"),
+}
+"""Boxes of an index that say nothing but how to play. All others are told of: `udta`, `meta`, `uuid`, …"""
+_HOLDS_BOXES = {b"trak", b"edts", b"mdia", b"minf", b"dinf", b"stbl"}
+_DATED = {b"mvhd", b"tkhd", b"mdhd"}
+_HANDLER_NAME = 24
+"""Offset in a handler box of its name, after version, type and reserved fields."""
+_AVC_ENTRY = 78
+"""Bytes of a visual sample entry before the boxes in it (ISO/IEC 14496-12, 12.1.3)."""
+_COMPRESSOR = slice(42, 74)
+"""Where in it the name of the encoder is: some cameras write theirs there."""
+_MOST_EDITS = 10_000
+_EMPTY_EDIT = -1
+"""Media time of an edit that shows nothing for a while."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Box:
     kind: bytes
     start: int
     """Offset of the content, after the header."""
     end: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Track:
+    """What a track's headers say that a demuxer does not repeat."""
+
+    edits: int
+    """Pieces of the media that are shown one after the other; 1 for all but films that were cut."""
+    descriptions: int
+    """Sample descriptions; more than one where size or codec change on the way."""
 
 
 def kinds(path: Path) -> list[bytes]:
@@ -49,14 +81,114 @@ def is_encrypted(path: Path) -> bool:
         return any(entry.kind in _ENCRYPTED for entry in _sample_entries(file, whole, _PATH_TO_ENTRIES))
 
 
-def _sample_entries(file: BinaryIO, parent: Box, path: tuple[bytes, ...]) -> Iterator[Box]:
+def tracks(path: Path) -> dict[int, Track]:
+    """Each track by its id."""
+    found = {}
+    with path.open("rb") as file:
+        whole = Box(kind=b"", start=0, end=path.stat().st_size)
+        for track in _descend(file, whole, (b"moov", b"trak")):
+            number = _track_id(file, track)
+            if number is not None:
+                entries = list(_sample_entries(file, track, _PATH_TO_ENTRIES[2:]))
+                found[number] = Track(edits=_edits(file, track), descriptions=len(entries))
+    return found
+
+
+def traces(path: Path) -> list[str]:
+    """What in an MP4 says, or could say, more than how to play it: boxes, names and dates."""
+    found = []
+    with path.open("rb") as file:
+        for box in _children(file, 0, path.stat().st_size):
+            if box.kind not in _TOP_LEVEL:
+                found.append(_named(box))
+            if box.kind == b"moov":
+                found += _traces_in(file, box)
+        whole = Box(kind=b"", start=0, end=path.stat().st_size)
+        for entry in _sample_entries(file, whole, _PATH_TO_ENTRIES):
+            if entry.kind == b"avc1" and any(_content(file, entry, _COMPRESSOR.stop)[_COMPRESSOR]):
+                found.append("the name of an encoder")
+    return found
+
+
+def _traces_in(file: BinaryIO, parent: Box) -> Iterator[str]:
     for box in _children(file, parent.start, parent.end):
-        if box.kind != path[0]:
-            continue
-        if len(path) > 1:
-            yield from _sample_entries(file, box, path[1:])
-        else:
-            yield from _children(file, box.start + 8, box.end)  # after version, flags and entry count
+        if box.kind not in _CLEAN and not _is_empty_tags(file, box):
+            yield _named(box)
+        if box.kind in _HOLDS_BOXES:
+            yield from _traces_in(file, box)
+        if box.kind in _DATED and _is_dated(_content(file, box, 20)):
+            yield f"a date in {_named(box)}"
+        if box.kind == b"hdlr" and _content(file, box, 1024)[_HANDLER_NAME:].strip(b"\0"):
+            yield "the name of a handler"
+
+
+def _is_empty_tags(file: BinaryIO, box: Box) -> bool:
+    """What ffmpeg writes when it has no tags to write: a list of none."""
+    if box.kind != b"udta":
+        return False
+    inside = list(_children(file, box.start, box.end))
+    if [one.kind for one in inside] != [b"meta"]:
+        return False
+    tags = list(_children(file, inside[0].start + 4, inside[0].end))  # after version and flags
+    return [one.kind for one in tags] == [b"hdlr", b"ilst"] and tags[1].start == tags[1].end
+
+
+def _is_dated(header: bytes) -> bool:
+    """Whether creation or modification time is set, in the short or the long form of the header."""
+    return any(header[4:20] if header[:1] == b"\x01" else header[4:12])
+
+
+def _named(box: Box) -> str:
+    return box.kind.decode("ascii", "replace")
+
+
+def nal_length_size(path: Path) -> int:
+    """Bytes before each NAL unit that tell its length, in the first H.264 track; 4 if there is none.
+
+    Source: ISO/IEC 14496-15, 5.3.3.1 (lengthSizeMinusOne).
+    """
+    with path.open("rb") as file:
+        whole = Box(kind=b"", start=0, end=path.stat().st_size)
+        for entry in _sample_entries(file, whole, _PATH_TO_ENTRIES):
+            for box in _children(file, entry.start + _AVC_ENTRY, entry.end):
+                if box.kind == b"avcC" and len(content := _content(file, box, 5)) == 5:  # noqa: PLR2004
+                    return (content[4] & 3) + 1
+    return 4
+
+
+def _track_id(file: BinaryIO, track: Box) -> int | None:
+    for header in _descend(file, track, (b"tkhd",)):
+        content = _content(file, header, 24)
+        at = 20 if content[:1] == b"\x01" else 12  # after times of eight or of four bytes
+        return int.from_bytes(content[at : at + 4], "big")
+    return None
+
+
+def _edits(file: BinaryIO, track: Box) -> int:
+    shown = 0
+    for edit_list in _descend(file, track, (b"edts", b"elst")):
+        entry = struct.Struct(">qqi" if _content(file, edit_list, 1) == b"\x01" else ">iii")
+        content = _content(file, edit_list, 8 + _MOST_EDITS * entry.size)[8:]
+        whole = content[: len(content) // entry.size * entry.size]
+        shown += sum(media_time != _EMPTY_EDIT for _, media_time, _ in entry.iter_unpack(whole))
+    return shown
+
+
+def _content(file: BinaryIO, box: Box, most: int) -> bytes:
+    file.seek(box.start)
+    return file.read(min(most, box.end - box.start))
+
+
+def _descend(file: BinaryIO, parent: Box, path: tuple[bytes, ...]) -> Iterator[Box]:
+    """The boxes at the end of this path, wherever it branches."""
+    for box in _children(file, parent.start, parent.end):
+        if box.kind == path[0]:
+            yield from _descend(file, box, path[1:]) if len(path) > 1 else (box,)
+
+
+def _sample_entries(file: BinaryIO, parent: Box, path: tuple[bytes, ...]) -> Iterator[Box]:
+    for table in _descend(file, parent, path):
+        yield from _children(file, table.start + 8, table.end)  # after version, flags and entry count
 
 
 def _children(file: BinaryIO, start: int, end: int) -> Iterator[Box]:

@@ -63,6 +63,8 @@ AUDIO = {
 }
 
 DECODERS = ",".join(name for names in (*VIDEO.values(), *AUDIO.values()) for name in names)
+COPIED_FROM = ("mov", "matroska")
+"""Demuxers whose streams may be copied: their time stamps and extradata can be relied on."""
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
 PROTOCOLS = "file,pipe"
 MOST_STREAMS = 64

@@ -3,6 +3,9 @@
 All names are relative to the job's folder and ours.
 """
 
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ffmpeg
@@ -12,6 +15,9 @@ from transcoding.engine.contracts import Limits, Treatment
 from transcoding.engine.plan import AudioPlan, Plan, VideoPlan
 
 _GLOBAL = ("-nostdin", "-hide_banner", "-v", "error", "-y", "-max_alloc", str(codecs.LARGEST_ALLOCATION))
+_STRICT = ("-xerror",)
+_TO_NOTHING = {"f": "null", "fps_mode": "passthrough", "enc_time_base:v": "1:90000"}
+"""With times fine enough that no two frames fall on one, which would be told as an error."""
 _PROGRESS = ("-nostats", "-stats_period", "0.5", "-progress", "pipe:1")
 _BT709 = {"color_range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
 _WITHOUT_SEI = "filter_units=remove_types=6"
@@ -19,10 +25,15 @@ _WITHOUT_SEI = "filter_units=remove_types=6"
 _NAMELESS = {
     "map_metadata": -1,
     "map_chapters": -1,
+    "metadata:s:v": "encoder=",
     "fflags": "+bitexact",
     "flags:v": "+bitexact",
     "flags:a": "+bitexact",
 }
+_SPOT_PIXELS = 24 * 1920 * 1080
+"""How much of a group of pictures is tried: 24 frames of HD, 6 of UHD, all of most smaller ones."""
+_HAIR = 0.0005
+"""Seconds, less than between two frames: time stamps are rounded when they are written as text."""
 _PAST_LIMIT = 1.0
 """Seconds past the longest allowed duration at which encoding ends, whatever the source claims."""
 POSTER_SIDE = 1280
@@ -30,8 +41,11 @@ LUMA_SIDE = 32
 
 
 def conversion(plan: Plan, limits: Limits, source: str, output: str) -> list[str]:
-    """Make the MP4 that every browser plays: H.264 and AAC, index first, no metadata of any kind."""
-    opened = _opened(source, plan.container, limits, strict=plan.video.treatment is Treatment.COPY)
+    """Make the MP4 that every browser plays: H.264 and AAC, index first, no metadata of any kind.
+
+    Where the picture is copied, ffmpeg stops at the first error: what it would go on with is not clean.
+    """
+    opened = _opened(source, plan.container, limits)
     streams = [opened[str(index)] for index in (plan.video.index, plan.audio.index) if index is not None]
     options = {
         **_NAMELESS,
@@ -43,19 +57,79 @@ def conversion(plan: Plan, limits: Limits, source: str, output: str) -> list[str
         "empty_hdlr_name": 1,
     }
     written = ffmpeg.output(*streams, f"file:{output}", **options)
-    return [*_GLOBAL, *_PROGRESS, *ffmpeg.get_args(written)]
+    strict = _STRICT if plan.video.treatment is Treatment.COPY else ()
+    return [*_GLOBAL, *strict, *_PROGRESS, *ffmpeg.get_args(written)]
 
 
-def poster(limits: Limits, source: str, at: float, *, picture: str, luma: str) -> list[str]:
-    """The frame of our own MP4 at `at` seconds as a JPEG, and its brightness as 32 x 32 grey bytes.
+def decode_whole(limits: Limits, mp4: str) -> list[str]:
+    """Decode our own MP4 from end to end and keep nothing."""
+    opened = _opened(mp4, "mov", limits)
+    nothing = ffmpeg.output(opened["v:0"], opened["a:0?"], "-", **_TO_NOTHING)
+    return [*_GLOBAL, *_STRICT, *_PROGRESS, *ffmpeg.get_args(nothing)]
 
-    A JPEG has BT.601 full-range colours by definition (JFIF 1.02), so they are converted.
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """Where a poster may be taken."""
+
+    at: float
+    """Presentation time of a frame, in seconds."""
+    is_key: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """A piece of a film to try. Seconds."""
+
+    start: float
+    frames: int
+
+
+def spots(times: Sequence[float], keyframes: Sequence[float], pixels: int) -> list[Spot]:
+    """The first and the last group of pictures, or what a moment decodes of them, and key frames between.
+
+    `pixels` are those of one frame.
     """
-    fit = rf"min(1\,{POSTER_SIDE}/max(iw\,ih))"
-    frames = _opened(source, "mov", limits, ss=f"{at:.3f}")["v:0"]
+    most = max(1, _SPOT_PIXELS // max(pixels, 1))
+    first, last = keyframes[0], keyframes[-1]
+    tail = len(times) - bisect_left(times, last)
+    between = [keyframes[len(keyframes) * part // 4] for part in (1, 2, 3)]
+    chosen = dict.fromkeys(between, 1) | {last: min(tail, most), first: most}
+    return [Spot(start=start, frames=frames) for start, frames in sorted(chosen.items())]
+
+
+def decode_spots(limits: Limits, mp4: str, tried: Sequence[Spot]) -> list[str]:
+    """Decode pieces of our own MP4 and keep nothing."""
+    nothing = [
+        ffmpeg.output(
+            _opened(mp4, "mov", limits, **_from_key_frame(spot.start))["v:0"],
+            "-",
+            **_TO_NOTHING,
+            **{"frames:v": spot.frames},
+        )
+        for spot in tried
+    ]
+    return [*_GLOBAL, *_STRICT, *_PROGRESS, *ffmpeg.get_args(ffmpeg.merge_outputs(*nothing))]
+
+
+def _from_key_frame(at: float) -> dict[str, Any]:
+    """Begin with the key frame that is shown at this time, without looking at the frames before it."""
+    return {"ss": f"{at + _HAIR:.6f}", "noaccurate_seek": None}
+
+
+def _from_any_frame(at: float) -> dict[str, Any]:
+    return {"ss": f"{max(0.0, at - _HAIR):.6f}"}
+
+
+def poster(
+    limits: Limits, source: str, moment: Moment, colours: VideoPlan, into: tuple[str, str]
+) -> list[str]:
+    """One frame of our own MP4 as a JPEG, and its brightness as 32 x 32 grey bytes."""
+    picture, luma = into
+    start = _from_key_frame(moment.at) if moment.is_key else _from_any_frame(moment.at)
+    frames = _opened(source, "mov", limits, **start)["v:0"]
     jpeg = {
-        "vf": f"scale=w=max(2\\,trunc(iw*{fit}/2+0.5)*2):h=max(2\\,trunc(ih*{fit}/2+0.5)*2):flags=bicubic,"
-        "zscale=min=bt709:rin=tv:m=bt470bg:r=pc,format=yuvj420p",
+        "vf": f"{_shrunk(POSTER_SIDE)},{_as_jpeg(colours)}",
         "frames:v": 1,
         "update": 1,
         "q:v": 3,
@@ -75,7 +149,19 @@ def poster(limits: Limits, source: str, at: float, *, picture: str, luma: str) -
     return [*_GLOBAL, *_PROGRESS, *ffmpeg.get_args(both)]
 
 
-def _opened(source: str, container: str, limits: Limits, *, strict: bool = False, **more: Any) -> Any:
+def _shrunk(side: int) -> str:
+    """Upright, with square pixels, its longer side no longer than this."""
+    fit = rf"min(1\,{side}/max(iw*sar\,ih))"
+    width, height = rf"max(2\,trunc(iw*sar*{fit}/2+0.5)*2)", rf"max(2\,trunc(ih*{fit}/2+0.5)*2)"
+    return f"scale=w={width}:h={height}:flags=bicubic,setsar=1"
+
+
+def _as_jpeg(colours: VideoPlan) -> str:
+    """A JPEG has BT.601 full-range colours by definition (JFIF 1.02), so they are converted."""
+    return f"zscale=min={colours.matrix}:rin={colours.range}:m=bt470bg:r=pc,format=yuvj420p"
+
+
+def _opened(source: str, container: str, limits: Limits, **more: Any) -> Any:
     """The input, guarded: demuxer pinned, decoders, formats and protocols from the lists, sizes limited."""
     return ffmpeg.input(
         f"file:{source}",
@@ -85,8 +171,7 @@ def _opened(source: str, container: str, limits: Limits, *, strict: bool = False
         codec_whitelist=codecs.DECODERS,
         max_streams=codecs.MOST_STREAMS,
         max_pixels=limits.pixels,
-        **({"xerror": None} if strict else {}),  # None: an option without a value
-        **more,
+        **more,  # None: an option without a value
     )
 
 

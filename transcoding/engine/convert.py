@@ -1,25 +1,27 @@
-"""Turn one local file into a web MP4 and a poster: probe, plan, run, verify. Knows no store."""
+"""Turn one local file into a web MP4, a poster and a frame index. Knows no store."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transcoding.engine import command, poster
+from transcoding.engine import command, frames, poster
 from transcoding.engine.binaries import find_ffmpeg
 from transcoding.engine.contracts import FailureCode, Limits, OnProgress, Treatment
 from transcoding.engine.errors import BadInput, ConverterKilled, DiskFull
 from transcoding.engine.facts import SourceFacts
+from transcoding.engine.packets import Packets
 from transcoding.engine.plan import NO_AUDIO, Plan, plan
 from transcoding.engine.probe import probe
 from transcoding.engine.progress import Progress
 from transcoding.engine.run import Budget, Run, Stop, run
-from transcoding.engine.verify import verify
+from transcoding.engine.verify import Verifier
 
-SOURCE, MP4 = "source", "output.mp4"
+SOURCE, MP4, FRAMES = "source", "output.mp4", "frames.json.gz"
 _OUT_OF_MEMORY = ("Cannot allocate memory", "malloc of size")
 """In the words of ffmpeg and of x264."""
 MP4_SHARE = 0.97
 """Fraction done once the MP4 is there; the poster takes the rest."""
+COPY_UNCLEAN = "copy_unclean: a copy was tried and did not come out clean, so all is encoded"
 SOUND_LOST = "audio_dropped: the sound could not be read"
 _STOP_CODES = {
     Stop.WALL_CLOCK: FailureCode.TIMED_OUT,
@@ -41,7 +43,10 @@ class Converted:
     mp4: Path | None = None
     made: SourceFacts | None = None
     """Facts about the MP4."""
+    packets: Packets | None = None
+    """Of the MP4."""
     poster: Path | None = None
+    frame_index: Path | None = None
     run: Run | None = None
     """The last run that made, or should have made, the MP4."""
     ffmpeg_version: str = ""
@@ -64,19 +69,31 @@ class Converted:
 def convert(
     source: Path, workdir: Path, limits: Limits, on_progress: OnProgress, *, with_poster: bool = True
 ) -> Converted:
-    """Make an MP4 and a poster in `workdir`, an empty folder for this conversion alone.
+    """Make an MP4, a poster and a frame index in `workdir`, an empty folder for this conversion alone.
 
     Bad input is told by `code`. Raises the kinds of TransientFault for a fault of this host, and
     whatever `on_progress` raises; no process is left in either case.
     """
     conversion = _Conversion(_under_our_name(source, workdir), limits, on_progress)
     try:
+        conversion.decide()
         conversion.make_mp4()
         if with_poster:
             conversion.make_poster()
+            conversion.make_frame_index()
     except BadInput as refusal:
         return replace(conversion.done, code=refusal.code, detail=refusal.detail, mp4=None, made=None)
     return conversion.done
+
+
+def examine(source: Path, workdir: Path, limits: Limits) -> Converted:
+    """What `convert` would begin with: facts and plan, or a refusal. Makes nothing; raises the same."""
+    examination = _Conversion(_under_our_name(source, workdir), limits, lambda fraction: None)
+    try:
+        examination.decide()
+    except BadInput as refusal:
+        return replace(examination.done, code=refusal.code, detail=refusal.detail)
+    return examination.done
 
 
 def _under_our_name(source: Path, workdir: Path) -> Path:
@@ -96,25 +113,45 @@ class _Conversion:
         self._mp4 = source.with_name(MP4)
         self._limits = limits
         self._on_progress = on_progress
+        self._fraction = 0.0
+        self._verifier = Verifier(limits, self._run, self._count, self._tick)
+
+    def decide(self) -> None:
+        facts = probe(self._source, self._limits, self._count, self._tick)
+        self.done = replace(self.done, facts=facts)
+        self.done = replace(self.done, plan=plan(facts, self._limits))
 
     def make_mp4(self) -> None:
-        facts = probe(self._source, self._limits, self._count)
-        self.done = replace(self.done, facts=facts)
-        chosen = plan(facts, self._limits)
-        self.done = replace(self.done, plan=chosen)
-        if not self._converts(chosen):
-            chosen = self._without_sound(chosen)
-            self._check(self._convert(chosen))
-        made = verify(self._mp4, chosen, facts, self._limits, self._count)
-        self.done = replace(self.done, mp4=self._mp4, made=made)
+        """Copy what can be copied; if that does not come out clean, encode; if that fails, refuse."""
+        chosen = self.done.plan
+        assert chosen  # noqa: S101 - decide() comes first
+        if chosen.copies and not self._copies(chosen):
+            self.encode()
+        elif not chosen.copies:
+            self._encode(chosen)
+
+    def encode(self) -> None:
+        """Make the MP4 anew from the original, without copying anything."""
+        assert self.done.facts  # noqa: S101 - decide() comes first
+        encoded = plan(self.done.facts, self._limits, copying=False)
+        encoded = replace(encoded, reasons=(*encoded.reasons, COPY_UNCLEAN))
+        self._encode(encoded)
+
+    def make_frame_index(self) -> None:
+        assert self.done.packets  # noqa: S101 - make_mp4() comes first
+        path = self._mp4.with_name(FRAMES)
+        frames.write(path, self.done.packets.times)
+        self.done = replace(self.done, frame_index=path)
 
     def make_poster(self) -> None:
         """The first good frame, or the best of those tried."""
-        assert self.done.made  # noqa: S101 - make_mp4() comes first
-        duration = self.done.made.video[0].duration or 0.0
+        assert self.done.plan  # noqa: S101 - make_mp4() comes first
+        assert self.done.packets  # noqa: S101 - as above
         best: poster.Candidate | None = None
-        for picture, luma, arguments in poster.attempts(self._mp4, duration, self._limits):
-            candidate = poster.judged(picture, luma, self._run(arguments, lambda: MP4_SHARE))
+        for picture, luma, arguments in poster.attempts(
+            self._mp4, self.done.packets, self.done.plan.video, self._limits
+        ):
+            candidate = poster.judged(picture, luma, self._run(arguments))
             if candidate and (best is None or candidate.merit > best.merit):
                 best = candidate
             if best and best.is_good:
@@ -122,6 +159,9 @@ class _Conversion:
         if best is None:
             raise BadInput(FailureCode.OUTPUT_INVALID, "No frame of the output can be shown.")
         self.done = replace(self.done, poster=best.picture)
+
+    def _tick(self) -> None:
+        self._on_progress(self._fraction)
 
     def _count(self, result: Run) -> None:
         """Add up what every child process cost."""
@@ -131,13 +171,41 @@ class _Conversion:
             peak_memory=max(self.done.peak_memory, result.peak_memory),
         )
 
-    def _converts(self, chosen: Plan) -> bool:
-        """Whether the plan could be carried out. False: it failed, and may not without the sound."""
+    def _copies(self, chosen: Plan) -> bool:
+        """Whether the plan, which copies a stream or both, could be carried out and came out clean."""
+        result = self._convert(chosen)
+        is_copy = chosen.video.treatment is Treatment.COPY
+        if result.stopped is None and (not result.succeeded or (is_copy and result.log)):
+            return self._unclean(result.log)
+        self._check(result)
+        try:
+            self._verify(chosen)
+        except BadInput as refusal:
+            # An encoded picture whose end is missing will not be longer at a second try.
+            if refusal.code is FailureCode.OUTPUT_INVALID or (
+                is_copy and refusal.code is FailureCode.DAMAGED
+            ):
+                return self._unclean(refusal.detail)
+            raise
+        return True
+
+    def _unclean(self, why: str) -> bool:
+        self.done = replace(self.done, detail=f"The copy was not clean. {why}".strip())
+        return False
+
+    def _encode(self, chosen: Plan) -> None:
+        self.done = replace(self.done, plan=chosen)
         result = self._convert(chosen)
         if not result.succeeded and result.stopped is None and chosen.audio.index is not None:
-            return False
+            chosen = self._without_sound(chosen)
+            result = self._convert(chosen)
         self._check(result)
-        return True
+        self._verify(chosen)
+
+    def _verify(self, chosen: Plan) -> None:
+        assert self.done.facts  # noqa: S101 - there is no plan without facts
+        found = self._verifier.verify(self._mp4, chosen, self.done.facts)
+        self.done = replace(self.done, mp4=self._mp4, made=found.facts, packets=found.packets)
 
     def _without_sound(self, chosen: Plan) -> Plan:
         """A broken sound track must not cost the picture."""
@@ -146,16 +214,21 @@ class _Conversion:
         return silent
 
     def _convert(self, chosen: Plan) -> Run:
-        progress = Progress(chosen.duration)
+        progress, begun = Progress(chosen.duration), self._fraction
+
+        def hear(chunk: bytes) -> bool:
+            news = progress.hear(chunk)
+            self._fraction = max(begun, MP4_SHARE * progress.fraction)
+            return news
+
         arguments = command.conversion(chosen, self._limits, self._source.name, self._mp4.name)
-        result = self._run(arguments, lambda: MP4_SHARE * progress.fraction, progress.hear)
+        result = self._run(arguments, hear)
         self.done = replace(self.done, run=result)
         return result
 
     def _run(
         self,
         arguments: list[str],
-        fraction: Callable[[], float],
         on_output: Callable[[bytes], bool] = lambda chunk: True,
     ) -> Run:
         """One ffmpeg run, its cost added up. Raises DiskFull and ConverterKilled."""
@@ -171,7 +244,7 @@ class _Conversion:
                 file_bytes=limits.output_bytes,
             ),
             on_output=on_output,
-            on_tick=lambda: self._on_progress(fraction()),
+            on_tick=self._tick,
         )
         self._count(result)
         if result.killed_from_outside:

@@ -31,11 +31,15 @@ class VideoStream:
     coded_width: int
     """As decoded and cropped, before rotation."""
     coded_height: int
+    cropped: bool
+    """The container cuts off edges."""
     sample_aspect: float
     """Width of a coded pixel divided by its height."""
     rotation: int
     """Degrees clockwise that a player turns the picture."""
     mirrored: bool
+    turned_inside: bool
+    """The frames, and not the container, say that the picture is to be turned or mirrored."""
     interlaced: bool
     color_range: str
     """`tv`, `pc`, or empty if the stream does not say. So for the other three."""
@@ -51,7 +55,11 @@ class VideoStream:
     duration: float | None
     """Seconds, by the stream's own account."""
     start: float
-    """Seconds after the start of the file."""
+    """Presentation time of the first frame, in seconds."""
+    cut: bool
+    """An edit list leaves out, or repeats, frames that the stream holds."""
+    changing: bool
+    """Size or codec change on the way."""
     has_extradata: bool
     is_default: bool
     is_picture: bool
@@ -78,6 +86,8 @@ class SourceFacts(Jsonable):
     size: int
     duration: float | None
     """Seconds, by the container's account, which may be wrong."""
+    start: float
+    """Presentation time at which the first stream begins, in seconds."""
     encrypted: bool
     other_streams: int
     """Timed metadata, timecode, subtitles: everything that is dropped."""

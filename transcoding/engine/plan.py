@@ -1,5 +1,6 @@
 """Decide what to do with a video, and say why. Pure: facts and limits in, plan out."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from transcoding.engine import codecs
@@ -22,6 +23,13 @@ _WIDE_PRIMARIES = {"bt2020", "smpte431", "smpte432", "film"}
 """Far enough from BT.709 to show on skin. SMPTE-C and EBU are taken for BT.709: cameras that name them
 seldom mean more than the matrix."""
 _COMMON_RATES = {44100, 22050, 11025, 88200}
+_COPIED_PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
+_COPIED_PIXELS = {"yuv420p", "yuvj420p"}
+_COPIED_LEVEL = 52
+_COPIED_LONG, _COPIED_SHORT = 4096, 2304
+"""Pixels: what every browser's decoder for level 5.2 takes."""
+_COPIED_SOUND = {"LC", "HE-AAC", "HE-AACv2"}
+_COPIED_CHANNELS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +39,14 @@ class VideoPlan:
     width: int
     """Of the output, in display pixels."""
     height: int
+    matrix: str
+    """The output's colours as they are to be understood, said or not: `bt709`, `smpte170m`, …"""
+    range: str
+    """`tv` or `pc`."""
     filters: tuple[str, ...] = ()
-    """ffmpeg's filters in their order, after its own rotation."""
+    """ffmpeg's filters in their order, after its own rotation. None where the stream is copied."""
+    thinned: bool = False
+    """Frames are left out on purpose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +72,14 @@ class Plan:
     reasons: tuple[str, ...]
     """`code: words`."""
 
+    @property
+    def copies(self) -> bool:
+        """Whether any stream is taken over as it is."""
+        return Treatment.COPY in (self.video.treatment, self.audio.treatment)
 
-def plan(facts: SourceFacts, limits: Limits) -> Plan:
-    """What to keep, how, and why.
+
+def plan(facts: SourceFacts, limits: Limits, *, copying: bool = True) -> Plan:
+    """What to keep, how, and why. Without `copying`, every stream is encoded.
 
     Raises BadInput: `encrypted`, `no_video_stream`, `unsupported_codec`, `damaged`, `too_many_pixels`,
     `too_long`.
@@ -69,8 +88,8 @@ def plan(facts: SourceFacts, limits: Limits) -> Plan:
         raise BadInput(FailureCode.ENCRYPTED, "A track is encrypted.")
     video, choice = _choose_video(facts)
     _refuse(video, facts, limits)
-    audio, audio_reasons = _plan_audio(facts)
-    treatment, video_reasons = _plan_video(video, limits)
+    audio, audio_reasons = _plan_audio(facts, copying=copying)
+    treatment, video_reasons = _plan_video(video, facts, limits, copying=copying)
     return Plan(
         container=facts.container,
         video=treatment,
@@ -107,7 +126,29 @@ def _refuse(video: VideoStream, facts: SourceFacts, limits: Limits) -> None:
         raise BadInput(FailureCode.UNSUPPORTED_CODEC, "Dolby Vision profile 5.")
 
 
-def _plan_video(video: VideoStream, limits: Limits) -> tuple[VideoPlan, tuple[str, ...]]:
+def _plan_video(
+    video: VideoStream, facts: SourceFacts, limits: Limits, *, copying: bool
+) -> tuple[VideoPlan, tuple[str, ...]]:
+    obstacles = [
+        *_obstacles(video, facts.container),
+        *_unless(copying, "video_codec", "a copy is not wanted"),
+    ]
+    if obstacles:
+        return _encoded(video, limits, obstacles)
+    copied = VideoPlan(
+        index=video.index,
+        treatment=Treatment.COPY,
+        width=video.width,
+        height=video.height,
+        matrix=_matrix(video, _guessed_matrix(video)),
+        range=_range(video),
+    )
+    level = (video.level or 0) / 10
+    words = f"video_copy: {video.codec} {video.profile} at level {level} plays everywhere as it is"
+    return copied, (words, *_orientation(video))
+
+
+def _encoded(video: VideoStream, limits: Limits, obstacles: list[str]) -> tuple[VideoPlan, tuple[str, ...]]:
     width, height = output_size(video, limits.long_side)
     steps = (
         _deinterlace(video),
@@ -116,19 +157,65 @@ def _plan_video(video: VideoStream, limits: Limits) -> tuple[VideoPlan, tuple[st
         _tone_map(video) if video.hdr else _to_bt709(video),
     )
     filters = [filters for filters, _ in steps if filters]
-    reasons = [f"video_codec: {video.codec} is encoded anew; copying is not offered yet"]
-    reasons += _orientation(video) + [reason for _, reason in steps if reason]
     tagged = "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
-    return (
-        VideoPlan(
-            index=video.index,
-            treatment=Treatment.ENCODE,
-            width=width,
-            height=height,
-            filters=(*filters, "format=yuv420p", tagged),
-        ),
-        tuple(reasons),
+    chosen = VideoPlan(
+        index=video.index,
+        treatment=Treatment.ENCODE,
+        width=width,
+        height=height,
+        matrix="bt709",
+        range="tv",
+        filters=(*filters, "format=yuv420p", tagged),
+        thinned=_is_fast(video),
     )
+    said = {obstacle.partition(":")[0] for obstacle in obstacles}
+    notes = [*_orientation(video), *(reason for _, reason in steps if reason)]
+    return chosen, (*obstacles, *(note for note in notes if note.partition(":")[0] not in said))
+
+
+def _obstacles(video: VideoStream, container: str) -> Iterator[str]:
+    """Why the picture cannot be copied, each as `code: words`."""
+    yield from _unless(video.codec == "h264", "video_codec", f"{video.codec} does not play in every browser")
+    if video.codec != "h264":
+        return
+    profile, pixels, level = video.profile or "unknown", video.pixel_format or "unknown", video.level
+    long, short = sorted((video.coded_width, video.coded_height), reverse=True)
+    size = f"{long}x{short} is more than browsers take"
+    fits = long <= _COPIED_LONG and short <= _COPIED_SHORT
+    turn = "browsers do not mirror, nor turn by anything but quarters"
+    upright = video.rotation % 90 == 0 and not video.mirrored
+    yield from _unless(
+        profile in _COPIED_PROFILES, "video_profile", f"browsers do not play profile {profile}"
+    )
+    yield from _unless(pixels in _COPIED_PIXELS, "pixel_format", f"browsers do not play {pixels}")
+    yield from _unless(
+        level is not None and level <= _COPIED_LEVEL, "video_level", f"level {level or 'unknown'} is too high"
+    )
+    yield from _unless(not video.interlaced, "interlaced", "two half pictures are made into one whole")
+    yield from _unless(
+        not video.hdr, "hdr", f"{video.hdr} is tone-mapped to the BT.709 that every screen shows"
+    )
+    yield from _unless(container in codecs.COPIED_FROM, "container", f"time stamps of {container} are unsure")
+    yield from _unless(video.has_extradata, "extradata", "the parameters of the stream are not in its header")
+    yield from _unless(fits, "size_limit", size)
+    yield from _unless(upright, "orientation", turn)
+    yield from _unless(
+        not video.turned_inside, "orientation", "the turn is in the frames, where it would be lost"
+    )
+    yield from _unless(
+        not video.cropped, "cropped", "the container cuts off edges, which browsers would show"
+    )
+    yield from _unless(not video.cut, "edit_list", "frames that were cut away would come back in a copy")
+    yield from _unless(not video.changing, "changing", "the format changes on the way")
+
+
+def _unless(holds: bool, code: str, words: str) -> tuple[str, ...]:  # noqa: FBT001 - reads as a sentence
+    return () if holds else (f"{code}: {words}",)
+
+
+def video_of(facts: SourceFacts, chosen: Plan) -> VideoStream:
+    """The stream of the source that the plan is about."""
+    return next(stream for stream in facts.video if stream.index == chosen.video.index)
 
 
 def output_size(video: VideoStream, long_side: int) -> tuple[int, int]:
@@ -161,9 +248,13 @@ def _deinterlace(video: VideoStream) -> Step:
     return "bwdif=mode=send_frame", "interlaced: two half pictures are made into one whole"
 
 
+def _is_fast(video: VideoStream) -> bool:
+    return (video.frame_rate or 0) > _HIGHEST_RATE
+
+
 def _thin_out(video: VideoStream) -> Step:
     """Only ever drops frames; those that stay keep their time."""
-    if (video.frame_rate or 0) <= _HIGHEST_RATE:
+    if not _is_fast(video):
         return NOTHING
     drop = r"select=isnan(prev_selected_t)+gte(t-prev_selected_t\,0.0155)"
     return drop, f"frame_rate: {video.frame_rate:.0f} frames a second are thinned out to 60"
@@ -222,20 +313,42 @@ def _range(video: VideoStream) -> str:
     return video.color_range or ("pc" if video.pixel_format.startswith("yuvj") else "tv")
 
 
-def _plan_audio(facts: SourceFacts) -> tuple[AudioPlan, tuple[str, ...]]:
+def _plan_audio(facts: SourceFacts, *, copying: bool) -> tuple[AudioPlan, tuple[str, ...]]:
     """The first stream that can be decoded."""
     chosen = next((stream for stream in facts.audio if _is_readable(stream)), None)
     skipped = [stream for stream in facts.audio if chosen is None or stream.index < chosen.index]
     reasons = [f"audio_skipped: {stream.codec or 'unknown codec'} cannot be decoded" for stream in skipped]
     if chosen is None:
         return NO_AUDIO, (*reasons, "no_audio: there is no sound that can be kept")
+    obstacles = [*_sound_obstacles(chosen, facts.container)]
+    obstacles += _unless(copying, "audio_codec", "a copy is not wanted")
     treatment = AudioPlan(
         index=chosen.index,
-        treatment=Treatment.ENCODE,
-        channels=min(2, chosen.channels),
-        sample_rate=44100 if chosen.sample_rate in _COMMON_RATES else 48000,
+        treatment=Treatment.ENCODE if obstacles else Treatment.COPY,
+        channels=min(2, chosen.channels) if obstacles else chosen.channels,
+        sample_rate=_nearest_rate(chosen) if obstacles else chosen.sample_rate,
     )
-    return treatment, (*reasons, f"audio_codec: {chosen.codec} is encoded anew; copying is not offered yet")
+    copied = f"audio_copy: AAC {chosen.profile} plays everywhere as it is"
+    return treatment, (*reasons, *(obstacles or (copied,)))
+
+
+def _sound_obstacles(sound: AudioStream, container: str) -> Iterator[str]:
+    """Why the sound cannot be copied, each as `code: words`."""
+    yield from _unless(sound.codec == "aac", "audio_codec", f"{sound.codec} does not play in every browser")
+    if sound.codec != "aac":
+        return
+    profile = sound.profile or "unknown"
+    many = f"{sound.channels} channels are too many"
+    yield from _unless(profile in _COPIED_SOUND, "audio_profile", f"browsers do not play AAC {profile}")
+    yield from _unless(sound.channels <= _COPIED_CHANNELS, "audio_channels", many)
+    yield from _unless(sound.has_extradata, "audio_extradata", "the parameters are not in the header")
+    yield from _unless(
+        container in codecs.COPIED_FROM, "audio_container", f"AAC in {container} is framed in another way"
+    )
+
+
+def _nearest_rate(sound: AudioStream) -> int:
+    return 44100 if sound.sample_rate in _COMMON_RATES else 48000
 
 
 def _is_readable(stream: AudioStream) -> bool:

@@ -1,5 +1,6 @@
 """A still picture to stand for the video: not black, taken from the finished MP4."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +9,12 @@ from statistics import fmean, pstdev
 from transcoding.engine import command
 from transcoding.engine.contracts import Limits
 from transcoding.engine.facts import VideoStream
-from transcoding.engine.plan import output_size
+from transcoding.engine.packets import Packets
+from transcoding.engine.plan import VideoPlan, output_size
 from transcoding.engine.run import Run
 
 _MOMENTS = (0.1, 0.3, 0.5, 0.75, 0.0)
-"""Where to look, as fractions of the duration; the first good frame wins."""
+"""Where to look, as fractions of all frames; the first good one wins."""
 _DARK, _FLAT = 32.0, 6.0
 """Grey levels of 255: darker on average, or more even than this, is no good poster."""
 
@@ -37,14 +39,23 @@ def size(video: VideoStream) -> tuple[int, int]:
     return output_size(video, command.POSTER_SIDE)
 
 
-def attempts(mp4: Path, duration: float, limits: Limits) -> Iterator[tuple[Path, Path, list[str]]]:
+def attempts(
+    mp4: Path, packets: Packets, colours: VideoPlan, limits: Limits
+) -> Iterator[tuple[Path, Path, list[str]]]:
     """(picture, luma, ffmpeg arguments) for each moment, best first."""
-    for number, fraction in enumerate(_MOMENTS):
+    for number, moment in enumerate(_moments(packets)):
         picture, luma = mp4.with_name(f"poster{number}.jpg"), mp4.with_name(f"poster{number}.luma")
-        arguments = command.poster(
-            limits, mp4.name, fraction * duration, picture=picture.name, luma=luma.name
-        )
-        yield picture, luma, arguments
+        into = (picture.name, luma.name)
+        yield picture, luma, command.poster(limits, mp4.name, moment, colours, into)
+
+
+def _moments(packets: Packets) -> list[command.Moment]:
+    """Key frames first: they are there at once, while the others need all frames before them."""
+    frames = [packets.times[int(fraction * (len(packets.times) - 1))] for fraction in _MOMENTS]
+    keys = packets.keyframes
+    before = dict.fromkeys(keys[max(0, bisect_right(keys, frame) - 1)] for frame in frames)
+    others = [frame for frame in dict.fromkeys(frames) if frame not in before]
+    return [command.Moment(at=at, is_key=at in before) for at in (*before, *others)]
 
 
 def judged(picture: Path, luma: Path, done: Run) -> Candidate | None:

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from transcoding.engine.sniff import demuxer
 _SECONDS = 60.0
 _ANSWER_BYTES = 1024 * 1024
 _ENTRIES = (
-    "format=duration"
-    ":stream=index,codec_type,codec_name,profile,pix_fmt,level,width,height,sample_aspect_ratio,field_order,"
+    "format=duration,start_time"
+    ":stream=index,id,codec_type,codec_name,profile,pix_fmt,level,width,height,sample_aspect_ratio,field_order,"
     "color_range,color_space,color_transfer,color_primaries,avg_frame_rate,duration,start_time,nb_frames,"
     "nb_read_packets,extradata_size,channels,sample_rate"
     ":stream_disposition=default,attached_pic,timed_thumbnails,still_image"
@@ -27,6 +28,16 @@ _ENTRIES = (
     "crop_top,crop_bottom,crop_left,crop_right"
 )
 """No tags and no chapters: a hostile file can hold millions, and true ones say where it was filmed."""
+_FIRST_PACKETS = "packet=stream_index,flags"
+_FIRST_LOOK = (
+    f"{_FIRST_PACKETS}:frame=stream_index:frame_side_data=side_data_type,displaymatrix,rotation"
+    ":stream=index:stream_side_data=side_data_type"
+)
+_OVERSIZE = "exceeds specified max pixel count"
+_MATRIX_NAMES = {"Display Matrix", "3x3 displaymatrix"}
+"""Of a stream and of a frame."""
+_LOOK_PACKETS = 24
+"""Per video stream. An edit list that hides frames hides some of the first ones."""
 _INTERLACED = {"tt", "bb", "tb", "bt"}
 _UNKNOWN = {"", "unknown", "reserved", "unspecified"}
 _QUARTER, _HALF = 90, 180
@@ -34,21 +45,108 @@ _QUARTER, _HALF = 90, 180
 
 OnRun = Callable[[Run], None]
 """Told of every run, for its cost."""
+OnTick = Callable[[], None]
+"""Called several times a second while a program runs; what it raises ends it."""
 
 
-def probe(source: Path, limits: Limits, on_run: OnRun = lambda run: None) -> SourceFacts:
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """What only the first packets and key frames of a video stream tell."""
+
+    hides: frozenset[int] = frozenset()
+    """Indexes of streams with packets that are not to be shown."""
+    turns: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """The orientation that frames carry, by the index of the stream, where the container has none."""
+
+
+def probe(
+    source: Path, limits: Limits, on_run: OnRun = lambda run: None, on_tick: OnTick = lambda: None
+) -> SourceFacts:
     """The facts about `source`. The demuxer is chosen by its first bytes, never by its name.
 
     Raises BadInput: `empty`, `not_a_video`, `damaged`, `too_many_pixels`.
     """
-    container = demuxer(source)
-    answer = _ask(source, container, limits, on_run)
-    if _wants_counting(answer.get("streams", [])):
-        answer = _ask(source, container, limits, on_run, "-count_packets")
-    streams = answer.get("streams", [])
-    if not streams:
-        raise BadInput(_unreadable(source, container), "The container holds no streams.")
-    return _facts(source, container, answer.get("format", {}), streams)
+    return _Probe(source, limits, on_run, on_tick).facts()
+
+
+class _Probe:
+    """One file being asked about."""
+
+    def __init__(self, source: Path, limits: Limits, on_run: OnRun, on_tick: OnTick) -> None:
+        self._source = source
+        self._limits = limits
+        self._on_run = on_run
+        self._on_tick = on_tick
+        self._container = demuxer(source)
+
+    def facts(self) -> SourceFacts:
+        answer = self._ask("-show_entries", _ENTRIES)
+        if _wants_counting(answer.get("streams", [])):
+            answer = self._ask("-show_entries", _ENTRIES, "-count_packets")
+        streams = answer.get("streams", [])
+        if not streams:
+            raise BadInput(_unreadable(self._source, self._container), "The container holds no streams.")
+        return _facts(
+            self._source, self._container, answer.get("format", {}), streams, self._first_look(streams)
+        )
+
+    def _first_look(self, streams: list[dict[str, Any]]) -> _Look:
+        """Only where it could decide whether to copy: frames are decoded of H.264 alone."""
+        count = sum(stream.get("codec_type") == "video" for stream in streams)
+        if self._container not in codecs.COPIED_FROM or not count:
+            return _Look()
+        entries = _FIRST_LOOK if any(map(_is_h264, streams)) else _FIRST_PACKETS
+        reach = ("-read_intervals", f"%+#{_LOOK_PACKETS * count}", "-skip_frame", "nokey")
+        try:
+            answer = self._ask("-select_streams", "v", "-show_entries", entries, *reach)
+        except BadInput:
+            return _Look()  # whatever is wrong, the conversion itself finds out
+        seen = answer.get("packets_and_frames", answer.get("packets", []))
+        outside = {stream["index"] for stream in answer.get("streams", []) if _has_matrix(stream)}
+        hiding = (one for one in seen if "D" in one.get("flags", ""))
+        turned = (one for one in seen if _has_matrix(one) and one["stream_index"] not in outside)
+        return _Look(
+            hides=frozenset(one["stream_index"] for one in hiding),
+            turns={one["stream_index"]: _side_data(one) for one in turned},
+        )
+
+    def _ask(self, *arguments: str) -> dict[str, Any]:
+        """Raises BadInput and ConverterKilled."""
+        source, limits, pieces = self._source, self._limits, list[bytes]()
+
+        def collect(chunk: bytes) -> bool:
+            pieces.append(chunk)
+            return True
+
+        done = run(
+            find_ffprobe(),
+            [*guarded(self._container, limits), *arguments, "-of", "json=compact=1", f"file:{source.name}"],
+            folder=source.parent,
+            budget=Budget(
+                seconds=min(_SECONDS, limits.seconds),
+                stall_seconds=limits.stall_seconds,
+                memory_bytes=limits.memory_bytes,
+                file_bytes=0,
+                stdout_bytes=_ANSWER_BYTES,
+            ),
+            on_output=collect,
+            on_tick=self._on_tick,
+        )
+        self._on_run(done)
+        if not done.succeeded:
+            raise _refusal(done, source, self._container)
+        answer: dict[str, Any] = json.loads(b"".join(pieces))
+        if _OVERSIZE in done.log and not any(stream.get("width") for stream in answer.get("streams", [])):
+            raise _refusal(done, source, self._container)
+        return answer
+
+
+def _is_h264(stream: dict[str, Any]) -> bool:
+    return stream.get("codec_name") == "h264"
+
+
+def _has_matrix(one: dict[str, Any]) -> bool:
+    return any(side.get("side_data_type") in _MATRIX_NAMES for side in one.get("side_data_list", []))
 
 
 def _wants_counting(streams: list[dict[str, Any]]) -> bool:
@@ -57,40 +155,13 @@ def _wants_counting(streams: list[dict[str, Any]]) -> bool:
     return len(video) > 1 and any(_whole(stream.get("nb_frames")) is None for stream in video)
 
 
-def _ask(source: Path, container: str, limits: Limits, on_run: OnRun, *more: str) -> dict[str, Any]:
-    pieces: list[bytes] = []
-
-    def collect(chunk: bytes) -> bool:
-        pieces.append(chunk)
-        return True
-
-    done = run(
-        find_ffprobe(),
-        [*_arguments(container, limits), *more, "-of", "json=compact=1", f"file:{source.name}"],
-        folder=source.parent,
-        budget=Budget(
-            seconds=min(_SECONDS, limits.seconds),
-            stall_seconds=limits.stall_seconds,
-            memory_bytes=limits.memory_bytes,
-            file_bytes=0,
-            stdout_bytes=_ANSWER_BYTES,
-        ),
-        on_output=collect,
-    )
-    on_run(done)
-    if not done.succeeded:
-        raise _refusal(done, source, container)
-    answer: dict[str, Any] = json.loads(b"".join(pieces))
-    return answer
-
-
-def _arguments(container: str, limits: Limits) -> list[str]:
+def guarded(container: str, limits: Limits) -> list[str]:
+    """ffprobe's arguments for a file that may be hostile: demuxer pinned, everything else from lists."""
     return [
         *("-v", "error", "-f", container),
         *("-protocol_whitelist", codecs.PROTOCOLS, "-format_whitelist", codecs.FORMATS),
         *("-codec_whitelist", codecs.DECODERS, "-max_streams", str(codecs.MOST_STREAMS)),
         *("-max_pixels", str(limits.pixels), "-max_alloc", str(codecs.LARGEST_ALLOCATION)),
-        *("-show_entries", _ENTRIES),
     ]
 
 
@@ -99,7 +170,7 @@ def _refusal(done: Run, source: Path, container: str) -> Exception:
         return ConverterKilled("ffprobe was killed by something outside the engine.")
     if done.stopped in (Stop.WALL_CLOCK, Stop.STALLED, Stop.CPU):
         return BadInput(FailureCode.TIMED_OUT, f"ffprobe: {done.stopped}")
-    if "exceeds specified max pixel count" in done.log:
+    if _OVERSIZE in done.log:
         return BadInput(FailureCode.TOO_MANY_PIXELS, "ffprobe refused the size of the picture.")
     return BadInput(_unreadable(source, container), done.stopped or done.log)
 
@@ -111,13 +182,21 @@ def _unreadable(source: Path, container: str) -> FailureCode:
     return FailureCode.DAMAGED
 
 
-def _facts(source: Path, container: str, form: dict[str, Any], streams: list[dict[str, Any]]) -> SourceFacts:
-    video = tuple(_video(stream) for stream in streams if stream.get("codec_type") == "video")
+def _facts(
+    source: Path, container: str, form: dict[str, Any], streams: list[dict[str, Any]], look: _Look
+) -> SourceFacts:
+    tracks = boxes.tracks(source) if container == "mov" else {}
+    video = tuple(
+        _video(stream, tracks.get(_track_id(stream)), look)
+        for stream in streams
+        if stream.get("codec_type") == "video"
+    )
     audio = tuple(_audio(stream) for stream in streams if stream.get("codec_type") == "audio")
     return SourceFacts(
         container=container,
         size=source.stat().st_size,
         duration=_seconds(form.get("duration")),
+        start=_start(form),
         encrypted=(container == "mov" and boxes.is_encrypted(source)) or any(map(_has_key_data, streams)),
         other_streams=len(streams) - len(video) - len(audio),
         video=video,
@@ -129,8 +208,12 @@ def _has_key_data(stream: dict[str, Any]) -> bool:
     return any("Encryption" in side.get("side_data_type", "") for side in stream.get("side_data_list", []))
 
 
-def _video(stream: dict[str, Any]) -> VideoStream:
-    side = _side_data(stream)
+def _track_id(stream: dict[str, Any]) -> int:
+    return int(stream.get("id", "-1"), 16)
+
+
+def _video(stream: dict[str, Any], track: boxes.Track | None, look: _Look) -> VideoStream:
+    side = _side_data(stream) | look.turns.get(stream["index"], {})
     rotation, mirrored = _orientation(side)
     aspect = _ratio(stream.get("sample_aspect_ratio"), ":") or 1.0
     coded_width, coded_height = _cropped(stream, side)
@@ -148,9 +231,11 @@ def _video(stream: dict[str, Any]) -> VideoStream:
         height=height,
         coded_width=coded_width,
         coded_height=coded_height,
+        cropped=(coded_width, coded_height) != (stream.get("width", 0), stream.get("height", 0)),
         sample_aspect=aspect,
         rotation=rotation,
         mirrored=mirrored,
+        turned_inside=stream["index"] in look.turns,
         interlaced=stream.get("field_order") in _INTERLACED,
         color_range=_said(stream, "color_range"),
         color_matrix=_said(stream, "color_space"),
@@ -162,6 +247,8 @@ def _video(stream: dict[str, Any]) -> VideoStream:
         frames=_frames(stream),
         duration=_seconds(stream.get("duration")),
         start=_start(stream),
+        cut=stream["index"] in look.hides or (track is not None and track.edits > 1),
+        changing=track is not None and track.descriptions > 1,
         has_extradata=bool(stream.get("extradata_size")),
         is_default=bool(disposition.get("default")),
         is_picture=any(map(disposition.get, ("attached_pic", "timed_thumbnails", "still_image"))),
@@ -183,7 +270,7 @@ def _audio(stream: dict[str, Any]) -> AudioStream:
 
 
 def _side_data(stream: dict[str, Any]) -> dict[str, Any]:
-    """All side data of a stream as one dictionary; their names do not overlap."""
+    """All side data of a stream or a frame as one dictionary; their names do not overlap."""
     return {name: value for side in stream.get("side_data_list", []) for name, value in side.items()}
 
 

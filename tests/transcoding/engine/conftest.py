@@ -1,4 +1,4 @@
-"""Real ffmpeg on generated clips, and real phone videos where they are at hand."""
+"""Real ffmpeg on generated clips."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,6 @@ from transcoding.engine.convert import Converted, convert
 from .support import (
     H264,
     PICTURE,
-    SHARED_MEDIA,
     SOUND,
     Clip,
     Convert,
@@ -22,13 +21,6 @@ from .support import (
     ffmpeg,
     without,
 )
-
-
-@pytest.fixture(scope="session")
-def shared_media() -> Path:
-    if not SHARED_MEDIA.is_dir():
-        without("The folder of real phone videos, ../shared/media beside the repository,")
-    return SHARED_MEDIA
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ from transcoding.engine.convert import Converted
 from transcoding.engine.errors import SourceMissing
 
 REPOSITORY = Path(__file__).parents[3]
-SHARED_MEDIA = REPOSITORY.parent / "shared" / "media"
 SOURCE_KEY = f"e5fa44f2b31/{'7448d879' * 5}.mov"
 
 
@@ -71,6 +70,12 @@ Clip = Callable[..., Path]
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=1")
 SOUND = ("-f", "lavfi", "-i", "sine=duration=1")
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+"""Is copied."""
+MPEG4 = ("-c:v", "mpeg4", "-q:v", "4")
+HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=0", "-pix_fmt", "yuv420p")
+"""Are encoded."""
+LONG = ("-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30:duration=8", *MPEG4)
+"""Takes a second or two to encode, so that something can happen meanwhile."""
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from transcoding.engine.contracts import Treatment
 from transcoding.engine.facts import Hdr
 
 from .support import Clip, Convert, Judge, ffmpeg
@@ -24,6 +25,8 @@ PATCHES = {
     "skin": (200, 150, 130),
 }
 TOLERANCE = 3
+HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-crf", "2", "-x265-params", "log-level=0")
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "4")
 BT709 = {"color_range": "tv", "color_space": "bt709", "color_transfer": "bt709", "color_primaries": "bt709"}
 
 
@@ -39,7 +42,10 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def film(
     clip: Clip, bars: Path, name: str, *, matrix: str, scale: str, tags: bool = True, **more: Any
 ) -> Path:
-    """The bars as a short film of H.264 with this matrix and range, in the tags or only in fact."""
+    """The bars as a short film with this matrix and range, in the tags or only in fact.
+
+    It is of HEVC, which is encoded, unless a codec is given.
+    """
     width = more.get("width", 640)
     pixels = more.get("pixels", "yuvj420p" if scale == "pc" else "yuv420p")
     untag = (
@@ -49,7 +55,7 @@ def film(
     )
     filters = f"scale={width}:-2:flags=neighbor,zscale=m={matrix}:r={scale},format={pixels}{untag}"
     named = ("-colorspace", matrix, "-color_primaries", matrix, "-color_trc", "bt709", "-color_range", scale)
-    codec = more.get("codec", ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "4"))
+    codec = more.get("codec", HEVC)
     arguments = ("-loop", "1", "-i", bars, "-t", "0.2", "-vf", filters, *codec, "-pix_fmt", pixels)
     return clip(name, *arguments, *(named if tags else ()))
 
@@ -101,15 +107,40 @@ def test_the_test_would_notice_a_matrix_that_was_only_renamed(clip: Clip, bars: 
     assert error(shown(film(clip, bars, "bt601.mp4", matrix="smpte170m", scale="tv"))) > 20
 
 
+@pytest.mark.parametrize("scale", ["tv", "pc"])
+def test_a_copy_keeps_the_colours_and_the_tags_of_its_source(clip, bars, converted, judge: Judge, scale):
+    source = film(clip, bars, f"bt601-{scale}-h264.mp4", matrix="smpte170m", scale=scale, codec=H264)
+    mp4 = made(converted, source)
+    assert error(shown(mp4, "smpte170m", scale)) <= TOLERANCE
+    before, after = judge.video(source), judge.video(mp4)
+    assert {name: after.get(name) for name in BT709} == {name: before.get(name) for name in BT709}
+
+
 def test_the_output_says_that_it_is_bt709(clip: Clip, bars: Path, converted: Convert, judge: Judge):
     source = film(clip, bars, "bt601-full.mp4", matrix="smpte170m", scale="pc")
     video = judge.video(made(converted, source))
     assert {name: video[name] for name in BT709} == BT709
 
 
-def test_the_poster_has_the_colours_of_the_film(clip: Clip, bars: Path, converted: Convert):
-    poster = converted(film(clip, bars, "bt709.mp4", matrix="bt709", scale="tv")).poster
+@pytest.mark.parametrize(
+    ("name", "colours", "treatment"),
+    [
+        ("bt709.mp4", {"matrix": "bt709", "scale": "tv"}, Treatment.ENCODE),
+        ("bt709-copied.mp4", {"matrix": "bt709", "scale": "tv", "codec": H264}, Treatment.COPY),
+        ("bt601-copied.mp4", {"matrix": "smpte170m", "scale": "tv", "codec": H264}, Treatment.COPY),
+        ("bt601-full-copied.mp4", {"matrix": "smpte170m", "scale": "pc", "codec": H264}, Treatment.COPY),
+        (
+            "bt601-untagged-copied.mp4",
+            {"matrix": "smpte170m", "scale": "tv", "codec": H264, "tags": False},
+            Treatment.COPY,
+        ),
+    ],
+)
+def test_the_poster_has_the_colours_of_the_film(clip, bars, converted, *, name, colours, treatment):
+    outcome = converted(film(clip, bars, name, **colours))
+    poster = outcome.poster
     assert poster
+    assert outcome.video is treatment
     assert error(shown(poster, "470bg", "pc")) <= TOLERANCE
 
 
@@ -126,9 +157,7 @@ def test_wide_primaries_are_brought_into_bt709(clip: Clip, bars: Path, converted
         "-color_range",
         "tv",
     )
-    source = clip(
-        "p3.mp4", "-loop", "1", "-i", bars, "-t", "0.2", "-vf", to_p3, "-c:v", "libx264", "-crf", "4", *tags
-    )
+    source = clip("p3.mp4", "-loop", "1", "-i", bars, "-t", "0.2", "-vf", to_p3, *HEVC, *tags)
     before, after = shown(source), shown(made(converted, source))
     assert before["skin"][0] < 200 - TOLERANCE
     assert after["skin"] == pytest.approx(PATCHES["skin"], abs=TOLERANCE)

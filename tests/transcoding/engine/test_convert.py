@@ -5,12 +5,26 @@ from pathlib import Path
 
 import pytest
 
-from transcoding.engine import boxes
+from transcoding.engine import boxes, frames
 from transcoding.engine.contracts import FailureCode, Limits, Treatment
 from transcoding.engine.convert import Converted, convert
 from transcoding.engine.errors import ConverterKilled, DiskFull
 
-from .support import H264, PICTURE, SOUND, Clip, Convert, Judge, Progress, eventually, ffmpeg, processes_in
+from .support import (
+    H264,
+    HEVC,
+    LONG,
+    MPEG4,
+    PICTURE,
+    SOUND,
+    Clip,
+    Convert,
+    Judge,
+    Progress,
+    eventually,
+    ffmpeg,
+    processes_in,
+)
 
 
 def grey(path: Path, width: int, height: int) -> list[list[int]]:
@@ -26,10 +40,24 @@ def made(outcome: Converted) -> Path:
     return outcome.mp4
 
 
-def test_a_phone_clip_becomes_what_every_browser_plays(phone_clip: Path, converted: Convert, judge: Judge):
-    mp4 = made(converted(phone_clip))
+@pytest.mark.parametrize(
+    ("codecs", "treatments", "profile"),
+    [
+        ((*H264, "-c:a", "aac"), ("copy", "copy"), "Constrained Baseline"),
+        ((*H264, "-c:a", "pcm_s16le"), ("copy", "encode"), "Constrained Baseline"),
+        ((*MPEG4, "-c:a", "aac"), ("encode", "copy"), "High"),
+        ((*MPEG4, "-c:a", "pcm_s16le"), ("encode", "encode"), "High"),
+    ],
+    ids=["copy", "copy-picture", "copy-sound", "encode"],
+)
+def test_a_phone_clip_becomes_what_every_browser_plays(
+    clip: Clip, converted: Convert, judge: Judge, *, codecs, treatments, profile
+):
+    outcome = converted(clip(f"{'-'.join(treatments)}.mov", *PICTURE, *SOUND, *codecs))
+    mp4 = made(outcome)
+    assert (outcome.video, outcome.audio) == treatments
     video, audio = judge(mp4)["streams"]
-    assert (video["codec_name"], video["profile"], video["pix_fmt"]) == ("h264", "High", "yuv420p")
+    assert (video["codec_name"], video["profile"], video["pix_fmt"]) == ("h264", profile, "yuv420p")
     assert (video["width"], video["height"], video["nb_frames"]) == (320, 240, "25")
     assert (audio["codec_name"], audio["channels"]) == ("aac", 1)
     assert float(video["duration"]) == pytest.approx(1.0, abs=0.1)
@@ -37,9 +65,24 @@ def test_a_phone_clip_becomes_what_every_browser_plays(phone_clip: Path, convert
     assert boxes.moov_is_first(mp4)
 
 
-def test_nothing_about_place_device_person_or_encoder_is_left(phone_clip: Path, converted: Convert):
-    content = made(converted(phone_clip)).read_bytes()
-    source = phone_clip.read_bytes()
+def frame_sums(path: Path) -> list[str]:
+    """A checksum of each decoded frame and sound sample block, without their times."""
+    lines = ffmpeg("-i", path, "-map", "0:v", "-map", "0:a", "-f", "framemd5", "-").decode().splitlines()
+    return [line.split(",")[0] + line.split(",")[-1] for line in lines if not line.startswith("#")]
+
+
+def test_a_copy_is_the_same_bit_by_bit(phone_clip: Path, converted: Convert):
+    assert frame_sums(made(converted(phone_clip))) == frame_sums(phone_clip)
+
+
+@pytest.mark.parametrize("codecs", [(), (*MPEG4, "-c:a", "aac")], ids=["copied", "encoded"])
+def test_nothing_about_place_device_person_or_encoder_is_left(
+    clip: Clip, phone_clip: Path, converted: Convert, codecs
+):
+    tagged = ("-movflags", "use_metadata_tags")
+    again = clip("phone-mpeg4.mov", "-i", phone_clip, *codecs, *tagged) if codecs else phone_clip
+    content = made(converted(again)).read_bytes()
+    source = again.read_bytes()
     for secret in (b"+52.52", b"Secretmaker", b"Mrs Example", b"left knee"):
         assert secret in source
         assert secret not in content
@@ -57,15 +100,21 @@ def test_the_users_file_name_reaches_no_argument_and_no_log(phone_clip: Path, co
     assert not [argument for argument in outcome.run.arguments if str(tmp_path) in argument]
 
 
+@pytest.mark.parametrize("codec", [H264, MPEG4], ids=["copied", "encoded"])
 @pytest.mark.parametrize("turn", [90, -90, 180])
-def test_a_turned_clip_comes_out_upright_without_a_matrix(clip: Clip, converted: Convert, judge: Judge, turn):
+def test_a_turned_clip_comes_out_upright(clip: Clip, converted: Convert, judge: Judge, codec, turn):
     # White above black as coded; a player turns it counterclockwise by `turn` degrees.
     halves = ("-f", "lavfi", "-i", "color=white:size=160x60:duration=0.4,pad=160:120:0:0:black")
-    flat = clip("halves.mov", *halves, *H264)
-    mp4 = made(converted(clip(f"halves{turn}.mov", "-display_rotation", str(turn), "-i", flat, "-c", "copy")))
+    flat = clip(f"halves-{codec[1]}.mov", *halves, *codec)
+    turned = clip(f"halves-{codec[1]}{turn}.mov", "-display_rotation", str(turn), "-i", flat, "-c", "copy")
+    mp4 = made(converted(turned))
     video = judge.video(mp4)
-    assert (video["width"], video["height"]) == ((160, 120) if turn == 180 else (120, 160))
-    assert "side_data_list" not in video
+    if codec == H264:
+        assert (video["width"], video["height"]) == (160, 120)
+        assert abs(video["side_data_list"][0]["rotation"]) == abs(turn)
+    else:
+        assert (video["width"], video["height"]) == ((160, 120) if turn == 180 else (120, 160))
+        assert "side_data_list" not in video
     (top_left, top_right), (low_left, low_right) = grey(mp4, 2, 2)
     bright = {
         90: (top_left, low_left),
@@ -88,38 +137,76 @@ def test_a_mirrored_clip_comes_out_as_it_was_shown(clip: Clip, converted: Conver
 @pytest.mark.parametrize(
     ("name", "filters", "size"),
     [
-        ("odd.mkv", "scale=161:121,format=yuv444p", (162, 122)),
+        ("odd.mkv", "scale=161:121", (162, 122)),
         ("anamorphic.mp4", "scale=240:240,setsar=4/3", (320, 240)),
         ("large.mp4", "scale=2560:1440,setsar=1", (1920, 1080)),
         ("tall.mp4", "scale=1080:2340,setsar=1", (886, 1920)),
     ],
 )
 def test_the_size_is_even_square_and_within_bounds(clip, converted, judge, *, name, filters, size):
-    codec = ("-c:v", "libx264", "-preset", "ultrafast")
-    source = clip(
-        name, "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=10:duration=0.5", "-vf", filters, *codec
-    )
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=10:duration=0.5")
+    source = clip(name, *picture, "-vf", filters, *MPEG4)
     video = judge.video(made(converted(source)))
     assert (video["width"], video["height"]) == size
     assert video.get("sample_aspect_ratio", "1:1") == "1:1"
 
 
-def test_a_variable_frame_rate_keeps_every_frame_at_its_time(clip: Clip, converted: Convert, judge: Judge):
+@pytest.mark.parametrize("codec", [H264, HEVC], ids=["copied", "encoded"])
+def test_a_variable_frame_rate_keeps_every_frame_at_its_time(
+    clip: Clip, converted: Convert, judge: Judge, codec
+):
     uneven = "setpts='(N*0.04+0.3*gt(N,10)+0.017*mod(N,3))/TB'"
-    source = clip(
-        "uneven.mp4", *PICTURE, "-vf", uneven, "-fps_mode", "vfr", "-enc_time_base:v", "1:90000", *H264
-    )
-    before, after = judge.frame_times(source), judge.frame_times(made(converted(source)))
+    timing = ("-fps_mode", "vfr", "-enc_time_base:v", "1:90000")
+    source = clip(f"uneven-{codec[1]}.mp4", *PICTURE, "-vf", uneven, *timing, *codec)
+    outcome = converted(source)
+    before, after = judge.frame_times(source), judge.frame_times(made(outcome))
     assert len(after) == len(before) == 25
-    assert max(abs(a - b) for a, b in zip(after, before, strict=True)) < 0.001
+    assert max(abs((a - after[0]) - (b - before[0])) for a, b in zip(after, before, strict=True)) < 0.001
+    assert outcome.frame_index
+    assert frames.read(outcome.frame_index.read_bytes()) == pytest.approx(after, abs=0.000_01)
 
 
-def test_slow_motion_is_thinned_out_and_lasts_as_long(clip: Clip, converted: Convert, judge: Judge):
+def test_slow_motion_is_copied_as_it_is(clip: Clip, converted: Convert, judge: Judge):
     source = clip("slow.mp4", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=240:duration=1", *H264)
+    assert judge.frame_times(made(converted(source))) == judge.frame_times(source)
+
+
+def test_slow_motion_that_is_encoded_is_thinned_out_and_lasts_as_long(clip, converted, judge):
+    source = clip("slow-hevc.mp4", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=240:duration=1", *HEVC)
     times = judge.frame_times(made(converted(source)))
     assert 55 <= len(times) <= 61
     assert min(b - a for a, b in pairwise(times)) > 0.015
     assert times[-1] == pytest.approx(1.0, abs=0.05)
+
+
+def test_what_the_patient_cut_away_does_not_come_back(clip: Clip, converted: Convert, judge: Judge):
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=2")
+    whole = clip("uncut.mp4", *picture, *H264, "-g", "250")
+    trimmed = clip("trimmed.mp4", "-ss", "1", "-i", whole, "-c", "copy")
+    assert len(judge.frame_times(trimmed)) == 50
+    outcome = converted(trimmed)
+    assert len(judge.frame_times(made(outcome))) == 25
+    assert outcome.video is Treatment.ENCODE
+    assert any(reason.startswith("edit_list: ") for reason in outcome.reasons)
+
+
+def test_a_turn_that_only_the_frames_tell_is_not_lost(clip: Clip, converted: Convert, judge: Judge):
+    flat = clip("flat.mp4", *PICTURE, *H264)
+    told = clip(
+        "told.mp4", "-i", flat, "-c", "copy", "-bsf:v", "h264_metadata=display_orientation=insert:rotate=90"
+    )
+    video = judge.video(made(converted(told)))
+    assert (video["width"], video["height"]) == (240, 320)
+
+
+def test_a_picture_that_changes_its_size_on_the_way_keeps_the_first(clip: Clip, converted: Convert, judge):
+    parts = [
+        clip(f"part{size}.h264", "-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration=0.5", *H264)
+        for size in ("320x240", "160x160")
+    ]
+    both = clip("both.ts", "-f", "h264", "-i", f"concat:{parts[0]}|{parts[1]}", "-c", "copy")
+    video = judge.video(made(converted(both)))
+    assert (video["width"], video["height"]) == (320, 240)
 
 
 def test_interlaced_pictures_come_out_whole(clip: Clip, converted: Convert, judge: Judge):
@@ -168,16 +255,18 @@ def test_a_silent_clip_stays_silent(clip: Clip, converted: Convert, judge: Judge
     assert outcome.audio is Treatment.NONE
 
 
-def test_sound_that_starts_later_stays_in_step(clip: Clip, converted: Convert, judge: Judge):
+@pytest.mark.parametrize("sound", ["aac", "pcm_s16le"], ids=["sound-copied", "sound-encoded"])
+@pytest.mark.parametrize("codec", [H264, MPEG4], ids=["picture-copied", "picture-encoded"])
+def test_sound_that_starts_later_stays_in_step(clip: Clip, converted: Convert, judge: Judge, codec, sound):
     late = ("-itsoffset", "0.5", *SOUND)
-    mp4 = made(converted(clip("late.mp4", *PICTURE, *late, *H264, "-c:a", "aac")))
+    mp4 = made(converted(clip(f"late-{codec[1]}-{sound}.mov", *PICTURE, *late, *codec, "-c:a", sound)))
     video, audio = judge(mp4)["streams"]
     assert float(video["start_time"]) == pytest.approx(0.0, abs=0.02)
     assert float(audio["start_time"]) + float(audio["duration"]) == pytest.approx(1.5, abs=0.1)
 
 
 def test_progress_rises_to_the_end(clip: Clip, tmp_path: Path, progress: Progress):
-    source = clip("long.mp4", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30:duration=8", *H264)
+    source = clip("long.mov", *LONG)
     made(convert(source, tmp_path, Limits(), progress))
     assert progress.fractions == sorted(progress.fractions)
     assert any(0.05 < fraction < 0.9 for fraction in progress.fractions)
@@ -185,7 +274,7 @@ def test_progress_rises_to_the_end(clip: Clip, tmp_path: Path, progress: Progres
 
 
 def test_an_exception_in_on_progress_kills_ffmpeg_and_goes_on(clip: Clip, tmp_path: Path, progress: Progress):
-    source = clip("long.mp4", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30:duration=8", *H264)
+    source = clip("long.mov", *LONG)
     progress.error, progress.after = RuntimeError("lease lost"), 0.05
     with pytest.raises(RuntimeError, match="lease lost"):
         convert(source, tmp_path, Limits(), progress)
@@ -207,7 +296,7 @@ def test_an_exception_in_on_progress_kills_ffmpeg_and_goes_on(clip: Clip, tmp_pa
     ],
 )
 def test_each_limit_ends_in_its_code(clip: Clip, converted: Convert, limits, code):
-    source = clip("long.mp4", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30:duration=8", *H264)
+    source = clip("long.mov", *LONG)
     outcome = converted(source, **limits)
     assert (outcome.code, outcome.mp4) == (code, None)
 

@@ -8,7 +8,7 @@ import pytest
 from transcoding.engine.contracts import FailureCode, Limits, Treatment
 from transcoding.engine.errors import BadInput
 from transcoding.engine.facts import AudioStream, Hdr, SourceFacts, VideoStream
-from transcoding.engine.plan import plan
+from transcoding.engine.plan import Plan, plan
 
 
 def video(**changes: Any) -> VideoStream:
@@ -23,9 +23,11 @@ def video(**changes: Any) -> VideoStream:
         height=1080,
         coded_width=1920,
         coded_height=1080,
+        cropped=False,
         sample_aspect=1.0,
         rotation=0,
         mirrored=False,
+        turned_inside=False,
         interlaced=False,
         color_range="tv",
         color_matrix="bt709",
@@ -37,6 +39,8 @@ def video(**changes: Any) -> VideoStream:
         frames=300,
         duration=10.0,
         start=0.0,
+        cut=False,
+        changing=False,
         has_extradata=True,
         is_default=True,
         is_picture=False,
@@ -64,6 +68,7 @@ def facts(*streams: VideoStream | AudioStream, **changes: Any) -> SourceFacts:
         container="mov",
         size=1_000_000,
         duration=10.0,
+        start=0.0,
         encrypted=False,
         other_streams=0,
         video=tuple(stream for stream in streams if isinstance(stream, VideoStream)),
@@ -78,19 +83,134 @@ def refusal(source: SourceFacts, **limits: Any) -> FailureCode:
     return refused.value.code
 
 
+def encoded(*streams: VideoStream | AudioStream, **limits: Any) -> Plan:
+    """The plan for the case that nothing may be copied."""
+    return plan(facts(*streams), Limits(**limits), copying=False)
+
+
 def filters(stream: VideoStream, **limits: Any) -> str:
-    return ",".join(plan(facts(stream), Limits(**limits)).video.filters)
+    return ",".join(encoded(stream, **limits).video.filters)
 
 
 def codes(source: SourceFacts) -> list[str]:
     return [reason.partition(":")[0] for reason in plan(source, Limits()).reasons]
 
 
-def test_picture_and_sound_are_encoded_and_say_why():
+# Copy or encode
+
+
+def test_h264_and_aac_are_copied_and_say_why():
     decided = plan(facts(video(), audio()), Limits())
-    assert (decided.video.treatment, decided.audio.treatment) == (Treatment.ENCODE, Treatment.ENCODE)
+    assert (decided.video.treatment, decided.audio.treatment) == (Treatment.COPY, Treatment.COPY)
     assert (decided.video.width, decided.video.height) == (1920, 1080)
-    assert codes(facts(video(), audio())) == ["video_codec", "audio_codec"]
+    assert codes(facts(video(), audio())) == ["video_copy", "audio_copy"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"profile": "Constrained Baseline"},
+        {"profile": "Baseline"},
+        {"profile": "Main"},
+        {"pixel_format": "yuvj420p", "color_range": "pc"},
+        {"level": 52},
+        {"coded_width": 4096, "coded_height": 2304},
+        {"coded_width": 2160, "coded_height": 3840},
+        {"rotation": 90},
+        {"rotation": 180},
+        {"frame_rate": 240.0},
+        {"coded_width": 161, "coded_height": 121},
+        {"color_matrix": "", "color_primaries": "", "color_transfer": ""},
+    ],
+    ids=repr,
+)
+def test_whatever_plays_everywhere_is_copied(changes):
+    assert plan(facts(video(**changes)), Limits()).video.treatment is Treatment.COPY
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"codec": "hevc"}, "video_codec"),
+        ({"profile": "High 10"}, "video_profile"),
+        ({"profile": "Extended"}, "video_profile"),
+        ({"profile": ""}, "video_profile"),
+        ({"pixel_format": "yuv420p10le"}, "pixel_format"),
+        ({"pixel_format": "yuv422p"}, "pixel_format"),
+        ({"level": 60}, "video_level"),
+        ({"level": None}, "video_level"),
+        ({"interlaced": True}, "interlaced"),
+        ({"hdr": Hdr.PQ}, "hdr"),
+        ({"hdr": Hdr.HLG}, "hdr"),
+        ({"has_extradata": False}, "extradata"),
+        ({"coded_width": 4098, "coded_height": 2160}, "size_limit"),
+        ({"coded_width": 2880, "coded_height": 2880}, "size_limit"),
+        ({"mirrored": True}, "orientation"),
+        ({"rotation": 45}, "orientation"),
+        ({"turned_inside": True}, "orientation"),
+        ({"cropped": True}, "cropped"),
+        ({"cut": True}, "edit_list"),
+        ({"changing": True}, "changing"),
+    ],
+    ids=repr,
+)
+def test_what_browsers_do_not_play_or_would_play_wrongly_is_encoded(changes, code):
+    source = facts(video(**changes))
+    assert plan(source, Limits()).video.treatment is Treatment.ENCODE
+    assert code in codes(source)
+
+
+@pytest.mark.parametrize(
+    ("container", "treatment"),
+    [
+        ("mov", Treatment.COPY),
+        ("matroska", Treatment.COPY),
+        ("avi", Treatment.ENCODE),
+        ("mpegts", Treatment.ENCODE),
+        ("mpeg", Treatment.ENCODE),
+    ],
+)
+def test_only_containers_with_sure_time_stamps_are_copied_from(container, treatment):
+    decided = plan(facts(video(), audio(), container=container), Limits())
+    assert (decided.video.treatment, decided.audio.treatment) == (treatment, treatment)
+
+
+@pytest.mark.parametrize("changes", [{"profile": "HE-AAC"}, {"profile": "HE-AACv2"}, {"channels": 6}])
+def test_sound_that_plays_everywhere_is_copied(changes):
+    assert plan(facts(video(), audio(**changes)), Limits()).audio.treatment is Treatment.COPY
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"codec": "amr_nb"}, "audio_codec"),
+        ({"profile": "Main"}, "audio_profile"),
+        ({"channels": 8}, "audio_channels"),
+        ({"has_extradata": False}, "audio_extradata"),
+    ],
+    ids=repr,
+)
+def test_other_sound_is_encoded(changes, code):
+    source = facts(video(), audio(**changes))
+    assert plan(source, Limits()).audio.treatment is Treatment.ENCODE
+    assert code in codes(source)
+
+
+def test_picture_and_sound_are_decided_upon_apart():
+    only_picture = plan(facts(video(), audio(codec="pcm_s16le")), Limits())
+    only_sound = plan(facts(video(codec="hevc"), audio()), Limits())
+    assert (only_picture.video.treatment, only_picture.audio.treatment) == (Treatment.COPY, Treatment.ENCODE)
+    assert (only_sound.video.treatment, only_sound.audio.treatment) == (Treatment.ENCODE, Treatment.COPY)
+
+
+def test_nothing_is_copied_where_that_is_not_wanted():
+    decided = encoded(video(), audio())
+    assert (decided.video.treatment, decided.audio.treatment) == (Treatment.ENCODE, Treatment.ENCODE)
+
+
+def test_an_obstacle_that_is_also_mended_is_told_once():
+    assert codes(facts(video(interlaced=True, hdr=Hdr.HLG))).count("hdr") == 1
+    assert codes(facts(video(interlaced=True))).count("interlaced") == 1
 
 
 def test_a_plain_film_is_neither_scaled_nor_recoloured():
@@ -152,12 +272,12 @@ def test_metadata_tracks_are_left_out_and_mentioned():
     ("rate", "expected"), [(8000, 48000), (22050, 44100), (44100, 44100), (48000, 48000), (96000, 48000)]
 )
 def test_sound_gets_the_nearest_common_rate(rate, expected):
-    assert plan(facts(video(), audio(sample_rate=rate)), Limits()).audio.sample_rate == expected
+    assert encoded(video(), audio(sample_rate=rate)).audio.sample_rate == expected
 
 
 @pytest.mark.parametrize(("channels", "expected"), [(1, 1), (2, 2), (6, 2)])
 def test_sound_has_two_channels_at_most(channels, expected):
-    assert plan(facts(video(), audio(channels=channels)), Limits()).audio.channels == expected
+    assert encoded(video(), audio(channels=channels)).audio.channels == expected
 
 
 # Picture
@@ -178,12 +298,12 @@ def test_sound_has_two_channels_at_most(channels, expected):
     ],
 )
 def test_the_output_is_upright_even_and_not_too_large(changes, expected):
-    decided = plan(facts(video(**changes)), Limits())
+    decided = encoded(video(**changes))
     assert (decided.video.width, decided.video.height) == expected
 
 
 def test_the_long_side_can_be_chosen():
-    decided = plan(facts(video()), Limits(long_side=1280))
+    decided = encoded(video(), long_side=1280)
     assert (decided.video.width, decided.video.height) == (1280, 720)
 
 

@@ -17,14 +17,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from transcoding.engine.contracts import FailureCode, Limits, OnProgress, Outcome
+from transcoding.engine.contracts import Limits, OnProgress, Outcome
 from transcoding.engine.convert import Converted, convert
 from transcoding.engine.errors import TransientFault
 from transcoding.engine.messages import explain
 from transcoding.engine.transfer import sha256
-
-BAD_INPUT = 2
-"""Exit status for a video that is itself at fault; 1 is a fault of ours or of the command line."""
+from transcoding.management.local import BAD_INPUT, ending_with_one, refused_unopened
 
 
 class Command(BaseCommand):
@@ -32,9 +30,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # a conversion needs neither bucket nor database
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.error = _usage_error(parser)  # type: ignore[method-assign]
-        return parser
+        return ending_with_one(super().create_parser(prog_name, subcommand, **kwargs))
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("input", type=Path, metavar="INPUT", help="the video, as the phone sent it")
@@ -69,12 +65,8 @@ class Command(BaseCommand):
 
 def _convert(source: Path, folder: Path, on_progress: OnProgress) -> Converted:
     limits = Limits()
-    if not source.exists():
-        return Converted(code=FailureCode.SOURCE_MISSING)
-    if not source.is_file():  # a device or a pipe would never end
-        return Converted(code=FailureCode.NOT_A_VIDEO)
-    if source.stat().st_size > limits.source_bytes:
-        return Converted(code=FailureCode.TOO_LARGE)
+    if refused := refused_unopened(source, limits):
+        return Converted(code=refused)
     try:
         return convert(source, folder, limits, on_progress, with_poster=False)
     except (TransientFault, OSError) as fault:
@@ -151,13 +143,3 @@ def _ending_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _usage_error(parser: CommandParser) -> Any:
-    """argparse would end with 2, which here says that the video is bad."""
-
-    def error(message: str) -> NoReturn:
-        parser.print_usage(sys.stderr)
-        raise CommandError(message)
-
-    return error
