@@ -1,11 +1,13 @@
 """What can happen to a job. Each verb is one compare-and-set, so that two callers never both win.
 
 Every state has an owner and an exit: *queued* is owned by the queue and, if its task is lost, by the
-sweep; *running* by the attempt that holds the lease and, once that runs out, by the sweep.
+sweep; *running* by the attempt that holds the lease and, once that runs out, by the sweep. So it is with the
+extras of a job that has succeeded: *running* with a lease, *waiting* with a task in the queue.
 """
 
 import logging
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -13,6 +15,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from transcoding import queue
+from transcoding.engine.contracts import (
+    Extras as ExtrasOfResult,
+)
 from transcoding.engine.contracts import (
     FailureCode,
     Limits,
@@ -24,6 +29,7 @@ from transcoding.engine.contracts import (
 from transcoding.errors import PortalError
 from transcoding.models import (
     AttemptOutcome,
+    Extras,
     Rendition,
     Runner,
     Status,
@@ -85,17 +91,16 @@ def refuse(*, source_key: str, code: FailureCode) -> TranscodeJob:
 def claim(job_id: UUID | str, *, host: str, runner: Runner = Runner.LOCAL) -> TranscodeAttempt | None:
     """Take the lease of a waiting job and count the attempt, before any work. None: nothing to do."""
     job = TranscodeJob.objects.filter(pk=job_id).first()
-    if job is None or job.status != Status.QUEUED or job.available_at > timezone.now():
+    if job is None or job.available_at > timezone.now():
         return None
+    claimed: dict[str, Any] = {
+        "runner": runner,
+        "attempt": job.attempt + 1,
+        "lease_expires_at": lease(settings.LEASE_SECONDS),
+    }
     moved = job.move(
-        Status.QUEUED,
-        to=Status.RUNNING,
-        runner=runner,
-        attempt=job.attempt + 1,
-        lease_expires_at=lease(settings.LEASE_SECONDS),
-        progress=0.0,
-        started_at=timezone.now(),
-    )
+        Status.QUEUED, to=Status.RUNNING, progress=0.0, started_at=timezone.now(), **claimed
+    ) or job.take_extras(**claimed)
     if not moved:
         return None
     return TranscodeAttempt.objects.create(job=job, number=job.attempt, runner=runner, host=host)
@@ -103,11 +108,10 @@ def claim(job_id: UUID | str, *, host: str, runner: Runner = Runner.LOCAL) -> Tr
 
 def heartbeat(attempt: TranscodeAttempt, progress: float) -> bool:
     """Renew the lease and note the progress. False: the job is no longer this attempt's."""
-    running = TranscodeJob.objects.filter(pk=attempt.job_id, status=Status.RUNNING, attempt=attempt.number)
-    renewed = running.update(
-        lease_expires_at=lease(settings.LEASE_SECONDS), progress=min(max(progress, 0.0), 1.0)
-    )
-    return bool(renewed)
+    ours = TranscodeJob.objects.filter(pk=attempt.job_id, attempt=attempt.number)
+    until, done = lease(settings.LEASE_SECONDS), min(max(progress, 0.0), 1.0)
+    renewed = ours.filter(status=Status.RUNNING).update(lease_expires_at=until, progress=done)
+    return bool(renewed or ours.filter(extras=Extras.RUNNING).update(lease_expires_at=until))
 
 
 @transaction.atomic
@@ -115,34 +119,66 @@ def record_result(attempt: TranscodeAttempt, result: TranscodeResult) -> bool:
     """File what the engine said, once. False: the job is no longer this attempt's, and nothing changed."""
     job = attempt.job
     succeeded = result.outcome == Outcome.SUCCEEDED
+    more = succeeded and result.extras == ExtrasOfResult.PENDING
+    extras = (Extras.RUNNING if more else Extras.DONE) if succeeded else Extras.NONE
     moved = job.move_attempt(
         attempt.number,
         to=Status.SUCCEEDED if succeeded else Status.FAILED,
-        lease_expires_at=None,
+        extras=extras,
+        lease_expires_at=lease(settings.LEASE_SECONDS) if more else None,
         **({"progress": 1.0} if succeeded else {}),
         facts=result.facts,
-        plan={"video": result.video, "audio": result.audio, "reasons": list(result.reasons)},
+        plan=_plan(result),
         failure_code=result.code or "",
-        failure_detail=result.detail,
+        failure_detail=result.detail if result.code else "",
         source_sha256=result.source_sha256,
         finished_at=timezone.now(),
     )
     if not moved:
         return False
-    attempt.close(
-        AttemptOutcome.SUCCEEDED if succeeded else AttemptOutcome.FAILED,
-        detail=result.detail,
-        ffmpeg_version=result.ffmpeg_version,
-        ffmpeg_arguments=list(result.ffmpeg_arguments),
-        log_tail=result.log_tail,
-        cpu_seconds=result.cpu_seconds,
-        peak_memory=result.peak_memory,
-        bytes_in=result.source_size,
-        bytes_out=sum(output.size for output in result.outputs),
-    )
+    if more:
+        attempt.note(**_account(result))
+    else:
+        attempt.close(AttemptOutcome.SUCCEEDED if succeeded else AttemptOutcome.FAILED, **_account(result))
     _replace_renditions(job, result)
     _finished(job)
     return True
+
+
+@transaction.atomic
+def record_extras(attempt: TranscodeAttempt, result: TranscodeResult) -> bool:
+    """File the extras of a job that has succeeded, once, and the MP4 that took the copy's place if one did.
+
+    False: they are no longer this attempt's to make, and nothing changed.
+    """
+    job = attempt.job
+    moved = job.move_extras(attempt.number, to=Extras.DONE, lease_expires_at=None, plan=_plan(result))
+    if not moved:
+        return False
+    attempt.close(AttemptOutcome.SUCCEEDED, **_account(result))
+    _replace_renditions(job, result)
+    logger.info(
+        "extras made", extra={"job": str(job.pk), "attempt": attempt.number, "swapped": result.swapped}
+    )
+    return True
+
+
+def _plan(result: TranscodeResult) -> dict[str, Any]:
+    return {"video": result.video, "audio": result.audio, "reasons": list(result.reasons)}
+
+
+def _account(result: TranscodeResult) -> dict[str, Any]:
+    """What an attempt keeps of its result."""
+    return {
+        "detail": result.detail,
+        "ffmpeg_version": result.ffmpeg_version,
+        "ffmpeg_arguments": list(result.ffmpeg_arguments),
+        "log_tail": result.log_tail,
+        "cpu_seconds": result.cpu_seconds,
+        "peak_memory": result.peak_memory,
+        "bytes_in": result.source_size,
+        "bytes_out": sum(output.size for output in result.outputs),
+    }
 
 
 def _replace_renditions(job: TranscodeJob, result: TranscodeResult) -> None:
@@ -179,29 +215,39 @@ def _end_attempt(attempt: TranscodeAttempt, outcome: AttemptOutcome, detail: str
     if attempt.number < job.attempt_limit:
         pause = settings.RETRY_PAUSE_SECONDS * 4 ** (attempt.number - 1)
         wait = timedelta(seconds=pause if outcome == AttemptOutcome.FAULT else 0)
-        moved = job.move_attempt(
-            attempt.number,
-            to=Status.QUEUED,
-            lease_expires_at=None,
-            progress=0.0,
-            available_at=timezone.now() + wait,
+        again: dict[str, Any] = {
+            "lease_expires_at": None,
+            "available_at": timezone.now() + wait,
+        }
+        moved = job.move_attempt(attempt.number, to=Status.QUEUED, progress=0.0, **again) or job.move_extras(
+            attempt.number, to=Extras.WAITING, **again
         )
         if moved and not wait:
             queue.ring(job)
     else:
-        moved = job.move_attempt(
-            attempt.number,
-            to=Status.FAILED,
-            lease_expires_at=None,
-            failure_code=FailureCode.WORKER_LOST,
-            failure_detail=detail,
-            finished_at=timezone.now(),
-        )
-        if moved:
-            _finished(job)
+        moved = _give_up(attempt, detail)
     if moved:
         attempt.close(outcome, detail=detail)
     return moved
+
+
+def _give_up(attempt: TranscodeAttempt, detail: str) -> bool:
+    """After the last attempt. What can be watched already stays so, without its extras."""
+    job = attempt.job
+    if job.move_extras(attempt.number, to=Extras.LOST, lease_expires_at=None):
+        logger.warning("extras lost", extra={"job": str(job.pk), "attempt": attempt.number})
+        return True
+    failed = job.move_attempt(
+        attempt.number,
+        to=Status.FAILED,
+        lease_expires_at=None,
+        failure_code=FailureCode.WORKER_LOST,
+        failure_detail=detail,
+        finished_at=timezone.now(),
+    )
+    if failed:
+        _finished(job)
+    return failed
 
 
 @transaction.atomic

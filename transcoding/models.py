@@ -26,17 +26,32 @@ class Status(models.TextChoices):
     CANCELLED = "cancelled"
 
 
+class Extras(models.TextChoices):
+    """Where the work is that follows once a video can be watched: storyboard, decode check of a copy."""
+
+    NONE = "", "none yet"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+    LOST = "lost"
+    """No attempt is left; the video can be watched all the same."""
+
+
 FINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
+AT_WORK = Q(status=Status.RUNNING) | Q(extras=Extras.RUNNING)
+"""A worker holds the lease."""
 FAILURE_CODES = [(code.value, code.value) for code in FailureCode]
 
 
 class JobQuerySet(models.QuerySet["TranscodeJob"]):
     def expired(self) -> "JobQuerySet":
-        """Running jobs whose worker has not been heard of in time."""
-        return self.filter(status=Status.RUNNING, lease_expires_at__lt=timezone.now())
+        """Jobs that are worked on, and whose worker has not been heard of in time."""
+        return self.filter(lease_expires_at__lt=timezone.now())
 
     def due(self) -> "JobQuerySet":
-        return self.filter(status=Status.QUEUED, available_at__lte=timezone.now())
+        """Jobs that wait for a worker, be it for their extras alone."""
+        waiting = Q(status=Status.QUEUED) | Q(extras=Extras.WAITING)
+        return self.filter(waiting, available_at__lte=timezone.now())
 
 
 class TranscodeJob(models.Model):
@@ -46,6 +61,7 @@ class TranscodeJob(models.Model):
     source_key = models.CharField(max_length=200, unique=True)
     runner = models.CharField(max_length=10, choices=Runner, default=Runner.LOCAL)
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    extras = models.CharField(max_length=10, choices=Extras, default=Extras.NONE, blank=True)
     attempt = models.PositiveIntegerField(default=0)
     """Number of the last attempt; 0 before the first."""
     attempt_limit = models.PositiveIntegerField()
@@ -86,9 +102,13 @@ class TranscodeJob(models.Model):
                 name="job_failure_code_iff_failed",
             ),
             models.CheckConstraint(
-                condition=Q(status=Status.RUNNING, lease_expires_at__isnull=False)
-                | (~Q(status=Status.RUNNING) & Q(lease_expires_at__isnull=True)),
-                name="job_lease_iff_running",
+                condition=(AT_WORK & Q(lease_expires_at__isnull=False))
+                | (~AT_WORK & Q(lease_expires_at__isnull=True)),
+                name="job_lease_iff_at_work",
+            ),
+            models.CheckConstraint(
+                condition=Q(extras=Extras.NONE) | Q(status=Status.SUCCEEDED, extras__in=Extras.values),
+                name="job_extras_only_of_succeeded",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=FINAL, finished_at__isnull=False)
@@ -140,6 +160,14 @@ class TranscodeJob(models.Model):
         """Move a running job, if this attempt is still the one that runs it."""
         return self._change(Q(status=Status.RUNNING, attempt=number), status=to, **changes)
 
+    def move_extras(self, number: int, *, to: Extras, **changes: Any) -> bool:
+        """Move the extras of a job, if this attempt is still the one that makes them."""
+        return self._change(Q(extras=Extras.RUNNING, attempt=number), extras=to, **changes)
+
+    def take_extras(self, **changes: Any) -> bool:
+        """Have waiting extras made, if nobody else was first."""
+        return self._change(Q(extras=Extras.WAITING), extras=Extras.RUNNING, **changes)
+
     def _change(self, condition: Q, **changes: Any) -> bool:
         moved = type(self).objects.filter(condition, pk=self.pk).update(**changes)
         if moved:
@@ -185,6 +213,10 @@ class TranscodeAttempt(models.Model):
                 name="attempt_ended_iff_not_running",
             ),
         ]
+
+    def note(self, **changes: Any) -> None:
+        """Put down what is known of it already, unless it has ended."""
+        type(self).objects.filter(pk=self.pk, outcome=AttemptOutcome.RUNNING).update(**changes)
 
     def close(self, outcome: AttemptOutcome, **changes: Any) -> bool:
         """End this attempt, unless it has ended."""

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from transcoding import jobs, queue
-from transcoding.engine.contracts import TranscodeResult
+from transcoding.engine.contracts import Extras, TranscodeResult
 from transcoding.engine.keys import result_key
 from transcoding.engine.store import NoSuchObject, StoreError
 from transcoding.models import TranscodeAttempt, TranscodeJob
@@ -43,10 +43,21 @@ def _mend(job: TranscodeJob) -> str | None:
 def _filed(attempt: TranscodeAttempt, result: TranscodeResult) -> bool:
     """File the result; one that contradicts itself must not hold up the jobs after it."""
     try:
-        return jobs.record_result(attempt, result)
+        return _file(attempt, result)
     except DatabaseError:
         logger.exception("result not filed", extra={"job": str(attempt.job_id)})
         return False
+
+
+def _file(attempt: TranscodeAttempt, result: TranscodeResult) -> bool:
+    """A video that can be watched is filed at once; extras that it still lacks wait for another worker."""
+    if result.extras == Extras.DONE:
+        return jobs.record_result(attempt, result) or jobs.record_extras(attempt, result)
+    if not jobs.record_result(attempt, result):
+        return False
+    if result.extras == Extras.PENDING:
+        jobs.record_loss(attempt)
+    return True
 
 
 def _result_left_behind(job: TranscodeJob) -> TranscodeResult | None:

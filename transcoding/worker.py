@@ -13,9 +13,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from transcoding import jobs
+from transcoding.engine.contracts import Outcome, TranscodeResult
 from transcoding.engine.errors import EngineError
 from transcoding.engine.transcode import transcode
-from transcoding.models import Status, TranscodeAttempt, TranscodeJob
+from transcoding.models import AT_WORK, Status, TranscodeAttempt, TranscodeJob
 from transcoding.store import object_store
 
 logger = logging.getLogger(__name__)
@@ -98,9 +99,21 @@ def convert(job_id: str) -> str:
 
 
 def _convert(attempt: TranscodeAttempt, work: Path) -> str:
+    """The whole conversion. For extras that were lost it runs once more: what is there is replaced."""
+    again = attempt.job.status == Status.SUCCEEDED
+
+    def on_ready(result: TranscodeResult) -> None:
+        if not again and not jobs.record_result(attempt, result):
+            raise LeaseLost
+
     with Heartbeat(attempt) as heartbeat:
-        result = transcode(jobs.request_for(attempt.job), object_store(), work, heartbeat.report)
-    filed = jobs.record_result(attempt, result)
+        result = transcode(jobs.request_for(attempt.job), object_store(), work, heartbeat.report, on_ready)
+    if result.outcome == Outcome.SUCCEEDED:
+        filed = jobs.record_extras(attempt, result)
+    elif again:
+        filed = jobs.record_fault(attempt, f"The second conversion failed: {result.code}")
+    else:
+        filed = jobs.record_result(attempt, result)
     return str(result.outcome) if filed else "lease lost"
 
 
@@ -112,4 +125,4 @@ def _clear_abandoned_work() -> None:
 
 
 def _is_running(job_id: str, number: str) -> bool:
-    return TranscodeJob.objects.filter(pk=job_id, attempt=number, status=Status.RUNNING).exists()
+    return TranscodeJob.objects.filter(AT_WORK, pk=job_id, attempt=number).exists()

@@ -134,7 +134,7 @@ def test_bad_input_is_not_tried_again(attempt):
 
 def test_what_a_later_attempt_made_replaces_what_an_earlier_one_did(attempt):
     jobs.record_result(attempt, success(attempt))
-    TranscodeJob.objects.update(status=Status.QUEUED, finished_at=None)
+    TranscodeJob.objects.update(status=Status.QUEUED, extras="", finished_at=None)
     again = jobs.claim(attempt.job_id, host="worker-2")
 
     jobs.record_result(again, success(again))

@@ -13,7 +13,7 @@ from transcoding import worker
 from transcoding.engine.binaries import find_ffmpeg
 from transcoding.engine.contracts import TranscodeResult
 from transcoding.engine.keys import result_key
-from transcoding.models import AttemptOutcome, Status, TranscodeAttempt, TranscodeJob
+from transcoding.models import AttemptOutcome, Extras, Status, TranscodeAttempt, TranscodeJob
 from transcoding.store import object_store
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -57,12 +57,17 @@ def test_a_clip_becomes_an_mp4_and_a_poster(job_for, short_clip, store, work):
     stem = job.source_key.removesuffix(".mov")
     made = {one.kind: one for one in job.renditions.all()}
     assert (job.status, job.attempt, job.progress) == (Status.SUCCEEDED, 1, 1.0)
-    assert set(store.keys()) == {
-        job.source_key,
-        f"{stem}.web.mp4",
-        f"{stem}.poster.jpg",
-        f"{stem}.result.json",
-    }
+    made_of_it = (
+        "web.mp4",
+        "poster.jpg",
+        "frames.json.gz",
+        "storyboard.jpg",
+        "storyboard.vtt",
+        "result.json",
+    )
+    assert set(store.keys()) == {job.source_key, *(f"{stem}.{ending}" for ending in made_of_it)}
+    assert set(made) == {"mp4", "poster", "frame_index", "storyboard", "storyboard_index"}
+    assert (job.extras, job.lease_expires_at) == (Extras.DONE, None)
     assert made["mp4"].object_key == f"{stem}.web.mp4"
     assert (made["mp4"].width, made["mp4"].height) == (160, 120)
     assert made["mp4"].duration == pytest.approx(1.0, abs=0.1)

@@ -13,6 +13,7 @@ import ffmpeg
 from transcoding.engine import codecs
 from transcoding.engine.contracts import Limits, Treatment
 from transcoding.engine.plan import AudioPlan, Plan, VideoPlan
+from transcoding.engine.storyboard import HAIR, Sheet
 
 _GLOBAL = ("-nostdin", "-hide_banner", "-v", "error", "-y", "-max_alloc", str(codecs.LARGEST_ALLOCATION))
 _STRICT = ("-xerror",)
@@ -32,8 +33,6 @@ _NAMELESS = {
 }
 _SPOT_PIXELS = 24 * 1920 * 1080
 """How much of a group of pictures is tried: 24 frames of HD, 6 of UHD, all of most smaller ones."""
-_HAIR = 0.0005
-"""Seconds, less than between two frames: time stamps are rounded when they are written as text."""
 _PAST_LIMIT = 1.0
 """Seconds past the longest allowed duration at which encoding ends, whatever the source claims."""
 POSTER_SIDE = 1280
@@ -114,11 +113,11 @@ def decode_spots(limits: Limits, mp4: str, tried: Sequence[Spot]) -> list[str]:
 
 def _from_key_frame(at: float) -> dict[str, Any]:
     """Begin with the key frame that is shown at this time, without looking at the frames before it."""
-    return {"ss": f"{at + _HAIR:.6f}", "noaccurate_seek": None}
+    return {"ss": f"{at + HAIR:.6f}", "noaccurate_seek": None}
 
 
 def _from_any_frame(at: float) -> dict[str, Any]:
-    return {"ss": f"{max(0.0, at - _HAIR):.6f}"}
+    return {"ss": f"{max(0.0, at - HAIR):.6f}"}
 
 
 def poster(
@@ -145,6 +144,38 @@ def poster(
     }
     both = ffmpeg.merge_outputs(
         ffmpeg.output(frames, f"file:{picture}", **jpeg), ffmpeg.output(frames, f"file:{luma}", **grey)
+    )
+    return [*_GLOBAL, *_PROGRESS, *ffmpeg.get_args(both)]
+
+
+def storyboard(
+    limits: Limits, mp4: str, laid_out: Sheet, colours: VideoPlan, into: tuple[str, str]
+) -> list[str]:
+    """The sheet as one JPEG, and a file with one byte for each picture that is on it."""
+    picture, count = into
+    skipping = {"skip_frame": "nokey"} if laid_out.keys_only else {}
+    frames = _opened(mp4, "mov", limits, **skipping)["v:0"]
+    far = laid_out.interval - HAIR
+    select = rf"select=isnan(prev_selected_t)+gte(t-prev_selected_t\,{far:.6f})"
+    small = f"scale={laid_out.width}:{laid_out.height}:flags=area,setsar=1,{_as_jpeg(colours)}"
+    jpeg = {
+        "vf": f"{select},{small},tile={laid_out.columns}x{laid_out.rows}",
+        "fps_mode": "passthrough",
+        "frames:v": 1,
+        "update": 1,
+        "q:v": 4,
+        "c:v": "mjpeg",
+        "f": "image2",
+        **_NAMELESS,
+    }
+    bytes_ = {
+        "vf": f"{select},scale=1:1,format=gray",
+        "fps_mode": "passthrough",
+        "c:v": "rawvideo",
+        "f": "rawvideo",
+    }
+    both = ffmpeg.merge_outputs(
+        ffmpeg.output(frames, f"file:{picture}", **jpeg), ffmpeg.output(frames, f"file:{count}", **bytes_)
     )
     return [*_GLOBAL, *_PROGRESS, *ffmpeg.get_args(both)]
 

@@ -49,7 +49,20 @@ class OutputKind(StrEnum):
     MP4 = "mp4"
     POSTER = "poster"
     STORYBOARD = "storyboard"
+    """One JPEG of small pictures in a grid."""
+    STORYBOARD_INDEX = "storyboard_index"
+    """WebVTT: which of them belongs to which seconds."""
     FRAME_INDEX = "frame_index"
+    """When each frame is shown: see `frames`."""
+
+
+class Extras(StrEnum):
+    """How far the work is that follows once a video can be watched."""
+
+    NONE = ""
+    """There is none: the conversion failed."""
+    PENDING = "pending"
+    DONE = "done"
 
 
 class Jsonable:
@@ -144,6 +157,10 @@ class TranscodeResult(Jsonable):
     facts: dict[str, Any] = field(default_factory=dict)
     """`SourceFacts` as a dictionary; empty if the source could not be probed."""
     outputs: tuple[Output, ...] = ()
+    extras: Extras = Extras.NONE
+    """Set if, and only if, the outcome is `succeeded`. Storyboard, and the decode check of a copy."""
+    swapped: bool = False
+    """The copy that was published first could not be decoded whole; another MP4 has taken its place."""
     source_size: int | None = None
     source_sha256: str = ""
     ffmpeg_version: str = ""
@@ -167,6 +184,7 @@ class TranscodeResult(Jsonable):
                 **values,
                 "outcome": Outcome(values["outcome"]),
                 "code": FailureCode(values["code"]) if values.get("code") else None,
+                "extras": Extras(values.get("extras", "")),
                 "video": Treatment(values["video"]),
                 "audio": Treatment(values["audio"]),
                 "reasons": tuple(values["reasons"]),
@@ -181,6 +199,14 @@ OnProgress = Callable[[float], None]
 
 What it raises stops the conversion: every child process is killed, the work folder emptied, and the
 exception goes on to the caller. That is how a worker that lost its lease, or a cancelled job, ends.
+"""
+
+
+OnReady = Callable[[TranscodeResult], None]
+"""Called once the video can be watched: MP4, poster, frame index and result file are in the store.
+
+The result is complete but for the extras, which are `pending`. What it raises ends the work as what
+`on_progress` raises does.
 """
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transcoding.engine import command, frames, poster
+from transcoding.engine import command, frames, poster, storyboard
 from transcoding.engine.binaries import find_ffmpeg
 from transcoding.engine.contracts import FailureCode, Limits, OnProgress, Treatment
 from transcoding.engine.errors import BadInput, ConverterKilled, DiskFull
@@ -14,14 +14,18 @@ from transcoding.engine.plan import NO_AUDIO, Plan, plan
 from transcoding.engine.probe import probe
 from transcoding.engine.progress import Progress
 from transcoding.engine.run import Budget, Run, Stop, run
+from transcoding.engine.storyboard import Sheet
 from transcoding.engine.verify import Verifier
 
-SOURCE, MP4, FRAMES = "source", "output.mp4", "frames.json.gz"
+SOURCE, MP4, FRAMES, STORYBOARD = "source", "output.mp4", "frames.json.gz", "storyboard.jpg"
 _OUT_OF_MEMORY = ("Cannot allocate memory", "malloc of size")
 """In the words of ffmpeg and of x264."""
 MP4_SHARE = 0.97
 """Fraction done once the MP4 is there; the poster takes the rest."""
 COPY_UNCLEAN = "copy_unclean: a copy was tried and did not come out clean, so all is encoded"
+COPY_SWAPPED = "copy_swapped: the copy could not be decoded to its end, and an encoded video took its place"
+COPY_KEPT = "copy_kept: the copy cannot be decoded to its end, and neither can the original"
+NO_STORYBOARD = "no_storyboard: the small pictures could not be made"
 SOUND_LOST = "audio_dropped: the sound could not be read"
 _STOP_CODES = {
     Stop.WALL_CLOCK: FailureCode.TIMED_OUT,
@@ -47,6 +51,13 @@ class Converted:
     """Of the MP4."""
     poster: Path | None = None
     frame_index: Path | None = None
+    storyboard: Path | None = None
+    sheet: Sheet | None = None
+    """What is on the storyboard."""
+    swapped: bool = False
+    """The MP4 is not the copy that was made first."""
+    notes: tuple[str, ...] = ()
+    """What came up after the plan, as `code: words`."""
     run: Run | None = None
     """The last run that made, or should have made, the MP4."""
     ffmpeg_version: str = ""
@@ -63,32 +74,24 @@ class Converted:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        return self.plan.reasons if self.plan else ()
+        return (*(self.plan.reasons if self.plan else ()), *self.notes)
 
 
 def convert(
     source: Path, workdir: Path, limits: Limits, on_progress: OnProgress, *, with_poster: bool = True
 ) -> Converted:
-    """Make an MP4, a poster and a frame index in `workdir`, an empty folder for this conversion alone.
+    """Make an MP4, and a poster and a frame index unless they are not wanted, in `workdir`.
 
-    Bad input is told by `code`. Raises the kinds of TransientFault for a fault of this host, and
-    whatever `on_progress` raises; no process is left in either case.
+    That is an empty folder for this conversion alone. Bad input is told by `code`. Raises the kinds of
+    TransientFault for a fault of this host, and whatever `on_progress` raises; no process is left in
+    either case.
     """
-    conversion = _Conversion(_under_our_name(source, workdir), limits, on_progress)
-    try:
-        conversion.decide()
-        conversion.make_mp4()
-        if with_poster:
-            conversion.make_poster()
-            conversion.make_frame_index()
-    except BadInput as refusal:
-        return replace(conversion.done, code=refusal.code, detail=refusal.detail, mp4=None, made=None)
-    return conversion.done
+    return Conversion(source, workdir, limits, on_progress).begin(with_poster=with_poster)
 
 
 def examine(source: Path, workdir: Path, limits: Limits) -> Converted:
     """What `convert` would begin with: facts and plan, or a refusal. Makes nothing; raises the same."""
-    examination = _Conversion(_under_our_name(source, workdir), limits, lambda fraction: None)
+    examination = Conversion(source, workdir, limits, lambda fraction: None)
     try:
         examination.decide()
     except BadInput as refusal:
@@ -104,17 +107,81 @@ def _under_our_name(source: Path, workdir: Path) -> Path:
     return ours
 
 
-class _Conversion:
+class Conversion:
     """One conversion under way: what is known so far is in `done`."""
 
-    def __init__(self, source: Path, limits: Limits, on_progress: OnProgress) -> None:
+    def __init__(self, source: Path, workdir: Path, limits: Limits, on_progress: OnProgress) -> None:
         self.done = Converted(ffmpeg_version=find_ffmpeg().version)
-        self._source = source
-        self._mp4 = source.with_name(MP4)
+        self._source = _under_our_name(source, workdir)
+        self._mp4 = self._source.with_name(MP4)
         self._limits = limits
         self._on_progress = on_progress
         self._fraction = 0.0
         self._verifier = Verifier(limits, self._run, self._count, self._tick)
+
+    def begin(self, *, with_poster: bool = True) -> Converted:
+        """All that it takes to watch the video."""
+        try:
+            self.decide()
+            self.make_mp4()
+            if with_poster:
+                self.make_poster()
+                self.make_frame_index()
+        except BadInput as refusal:
+            return replace(self.done, code=refusal.code, detail=refusal.detail, mp4=None, made=None)
+        return self.done
+
+    def finish(self) -> Converted:
+        """What may follow: the whole of a copy is decoded, and replaced if that fails; and a storyboard."""
+        if self.done.video is Treatment.COPY and (complaint := self._verifier.decode_whole(self._mp4)):
+            self._replace_copy(complaint)
+        self._make_storyboard()
+        return self.done
+
+    def _replace_copy(self, complaint: str) -> None:
+        """Encode from the original; keep the copy if even that cannot be done."""
+        copied, aside = self.done, self._mp4.with_name("copy.mp4")
+        self._mp4.replace(aside)
+        self.done = replace(copied, detail=f"The copy could not be decoded whole. {complaint}")
+        try:
+            self.encode()
+            self.make_poster()
+            self.make_frame_index()
+        except BadInput:
+            aside.replace(self._mp4)
+            self.done = replace(
+                copied,
+                cpu_seconds=self.done.cpu_seconds,
+                peak_memory=self.done.peak_memory,
+                detail=self.done.detail,
+                notes=(*copied.notes, COPY_KEPT),
+            )
+        else:
+            aside.unlink()
+            self.done = replace(self.done, swapped=True, notes=(*copied.notes, COPY_SWAPPED))
+
+    def _make_storyboard(self) -> None:
+        """A film without one can be watched all the same."""
+        done = self.done
+        assert done.made  # noqa: S101 - begin() comes first
+        assert done.packets  # noqa: S101 - as above
+        video, is_copy = done.made.video[0], done.video is Treatment.COPY
+        size = (video.width, video.height)
+        laid_out = storyboard.sheet(done.packets, video.duration or 0.0, size, is_copy=is_copy)
+        if self._draw(laid_out):
+            self.done = replace(self.done, storyboard=self._mp4.with_name(STORYBOARD), sheet=laid_out)
+        else:
+            self.done = replace(self.done, notes=(*self.done.notes, NO_STORYBOARD))
+
+    def _draw(self, laid_out: Sheet) -> bool:
+        """Whether the sheet came out with as many pictures as its index will name."""
+        assert self.done.plan  # noqa: S101 - begin() comes first
+        count = self._mp4.with_name("storyboard.count")
+        into = (STORYBOARD, count.name)
+        result = self._run(
+            command.storyboard(self._limits, self._mp4.name, laid_out, self.done.plan.video, into)
+        )
+        return result.succeeded and count.exists() and count.stat().st_size == len(laid_out.times)
 
     def decide(self) -> None:
         facts = probe(self._source, self._limits, self._count, self._tick)
@@ -126,6 +193,7 @@ class _Conversion:
         chosen = self.done.plan
         assert chosen  # noqa: S101 - decide() comes first
         if chosen.copies and not self._copies(chosen):
+            self.done = replace(self.done, notes=(COPY_UNCLEAN,))
             self.encode()
         elif not chosen.copies:
             self._encode(chosen)
@@ -133,9 +201,7 @@ class _Conversion:
     def encode(self) -> None:
         """Make the MP4 anew from the original, without copying anything."""
         assert self.done.facts  # noqa: S101 - decide() comes first
-        encoded = plan(self.done.facts, self._limits, copying=False)
-        encoded = replace(encoded, reasons=(*encoded.reasons, COPY_UNCLEAN))
-        self._encode(encoded)
+        self._encode(plan(self.done.facts, self._limits, copying=False))
 
     def make_frame_index(self) -> None:
         assert self.done.packets  # noqa: S101 - make_mp4() comes first

@@ -27,6 +27,18 @@ def poster_key(source_key: str) -> str:
     return f"{stem(source_key)}.poster.jpg"
 
 
+def frames_key(source_key: str) -> str:
+    return f"{stem(source_key)}.frames.json.gz"
+
+
+def storyboard_key(source_key: str) -> str:
+    return f"{stem(source_key)}.storyboard.jpg"
+
+
+def storyboard_index_key(source_key: str) -> str:
+    return f"{stem(source_key)}.storyboard.vtt"
+
+
 def result_key(source_key: str) -> str:
     return f"{stem(source_key)}.result.json"
 

@@ -8,46 +8,50 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from transcoding.engine import keys, poster
+from transcoding.engine import keys, poster, storyboard
 from transcoding.engine.contracts import (
+    Extras,
     FailureCode,
     ObjectStore,
     OnProgress,
+    OnReady,
     Outcome,
     Output,
     OutputKind,
     TranscodeRequest,
     TranscodeResult,
 )
-from transcoding.engine.convert import SOURCE, Converted, convert
+from transcoding.engine.convert import SOURCE, Conversion, Converted
 from transcoding.engine.errors import BadInput, DiskFull, SourceMissing
 from transcoding.engine.messages import explain
-from transcoding.engine.transfer import Count, move, sha256
+from transcoding.engine.transfer import Count, Hashing, move, sha256
 
-_FETCHED, _HASHED, _CONVERTED = 0.09, 0.1, 0.95
-"""Fraction done after the download, its checksum and the conversion; publishing takes the rest."""
+_FETCHED, _CONVERTED = 0.1, 0.95
+"""Fraction done after the download and the conversion; publishing takes the rest."""
 _ROOM = 512 * 1024**2
 """Bytes that must be free beyond the source and an output of the same size."""
 
 
 def transcode(
-    request: TranscodeRequest, store: ObjectStore, workdir: Path, on_progress: OnProgress
+    request: TranscodeRequest,
+    store: ObjectStore,
+    workdir: Path,
+    on_progress: OnProgress,
+    on_ready: OnReady = lambda result: None,
 ) -> TranscodeResult:
-    """Fetch the source, convert it, put MP4 and poster beside it, and last the result file.
+    """Fetch the source, convert it, put MP4, poster and frame index beside it, then the result file.
+
+    Then `on_ready` is told, and the extras follow: a copy is decoded whole, and replaced by an encoded
+    MP4 if that fails; a storyboard is made. The result file is written once more, and returned.
 
     Bad input is a result. Raises the kinds of TransientFault for a fault that another try could cure,
-    what the store raises, and what `on_progress` raises. That is called once more right before each
-    object is published: a caller that lost its claim publishes nothing more.
+    what the store raises, and what `on_progress` and `on_ready` raise. The former is called once more
+    right before each object is published: a caller that lost its claim publishes nothing more.
     """
-    started = time.monotonic()
     with _fresh_folder(workdir) as folder:
-        job = _Job(request, store, folder, on_progress)
-        result = replace(job.result(), seconds=round(time.monotonic() - started, 3))
-        # A source that is gone may have been erased: nothing may appear in its place.
-        if result.code is not FailureCode.SOURCE_MISSING:
-            job.file_result(result)
-    return result
+        return _Job(request, store, folder, on_progress).run(on_ready)
 
 
 @contextmanager
@@ -71,17 +75,60 @@ class _Job:
         self._folder = folder
         self._source = folder / SOURCE
         self._on_progress = on_progress
+        self._started = time.monotonic()
+        self._is_ready = False
 
-    def result(self) -> TranscodeResult:
-        """What became of it, with MP4 and poster published if they could be made."""
+    def run(self, on_ready: OnReady) -> TranscodeResult:
         try:
             self._fetch()
         except BadInput as refusal:
-            return self._described(Converted(code=refusal.code, detail=refusal.detail))
-        size, digest = self._source.stat().st_size, self._hashed()
-        converted = convert(self._source, self._folder, self._request.limits, self._on_conversion)
-        outputs = () if converted.code else self._publish(converted)
-        return replace(self._described(converted), source_size=size, source_sha256=digest, outputs=outputs)
+            return self._failed(self._described(Converted(code=refusal.code, detail=refusal.detail)))
+        conversion = Conversion(self._source, self._folder, self._request.limits, self._on_conversion)
+        result = self._made_ready(conversion)
+        if result.code:
+            return self._failed(result)
+        self.file_result(result)
+        self._is_ready = True
+        on_ready(result)
+        return self._finished(conversion, result)
+
+    def _failed(self, result: TranscodeResult) -> TranscodeResult:
+        # A source that is gone may have been erased: nothing may appear in its place.
+        if result.code is not FailureCode.SOURCE_MISSING:
+            self.file_result(result)
+        return result
+
+    def _made_ready(self, conversion: Conversion) -> TranscodeResult:
+        """With MP4, poster and frame index published if they could be made."""
+        hashing = Hashing(self._source)
+        try:
+            converted = conversion.begin()
+            outputs = () if converted.code else self._publish(self._main_outputs(converted))
+            digest = hashing.digest(lambda: self._on_progress(_CONVERTED))
+        finally:
+            hashing.stop()
+        return replace(
+            self._described(converted),
+            source_size=self._source.stat().st_size,
+            source_sha256=digest,
+            outputs=outputs,
+            extras=Extras.NONE if converted.code else Extras.PENDING,
+        )
+
+    def _finished(self, conversion: Conversion, ready: TranscodeResult) -> TranscodeResult:
+        """With the extras published, and the MP4 once more if it had to be replaced."""
+        converted = conversion.finish()
+        main = self._publish(self._main_outputs(converted)) if converted.swapped else ready.outputs
+        result = replace(
+            self._described(converted),
+            source_size=ready.source_size,
+            source_sha256=ready.source_sha256,
+            outputs=(*main, *self._publish(self._extra_outputs(converted))),
+            extras=Extras.DONE,
+            swapped=converted.swapped,
+        )
+        self.file_result(result)
+        return result
 
     def file_result(self, result: TranscodeResult) -> None:
         path = self._folder / "result.json"
@@ -111,30 +158,52 @@ class _Job:
             raise BadInput(FailureCode.TOO_LARGE, f"{size} bytes")
         return size
 
-    def _hashed(self) -> str:
-        digests: list[str] = []
-        size = self._source.stat().st_size
-        self._move(lambda count: digests.append(sha256(self._source, count)), size, (_FETCHED, _HASHED))
-        return digests[0]
-
     def _on_conversion(self, fraction: float) -> None:
-        self._on_progress(_HASHED + (_CONVERTED - _HASHED) * fraction)
+        self._on_progress(1.0 if self._is_ready else _FETCHED + (_CONVERTED - _FETCHED) * fraction)
 
-    def _publish(self, converted: Converted) -> tuple[Output, ...]:
+    def _main_outputs(self, converted: Converted) -> Iterator[tuple[Output, Path]]:
         """The MP4 first: whoever finds the poster finds the video too."""
-        outputs = [_mp4_output(self._request, converted), _poster_output(self._request, converted)]
-        for output, path in zip(outputs, (converted.mp4, converted.poster), strict=True):
-            assert path  # noqa: S101 - convert() made both, or gave a code
+        assert converted.mp4  # noqa: S101 - there is one unless there is a code; so for all of these
+        assert converted.made  # noqa: S101
+        assert converted.poster  # noqa: S101
+        assert converted.frame_index  # noqa: S101
+        video, key = converted.made.video[0], self._request.source_key
+        mp4_key = keys.mp4_key(key, self._request.mp4_key_style)
+        shown = {"width": video.width, "height": video.height, "duration": converted.made.duration}
+        yield _output(OutputKind.MP4, mp4_key, "video/mp4", converted.mp4, **shown)
+        width, height = poster.size(video)
+        size = {"width": width, "height": height}
+        yield _output(OutputKind.POSTER, keys.poster_key(key), "image/jpeg", converted.poster, **size)
+        times = converted.frame_index
+        yield _output(OutputKind.FRAME_INDEX, keys.frames_key(key), "application/gzip", times)
+
+    def _extra_outputs(self, converted: Converted) -> Iterator[tuple[Output, Path]]:
+        if not (converted.storyboard and converted.sheet and converted.made):
+            return
+        key, sheet = self._request.source_key, converted.sheet
+        sheet_key, index_key = keys.storyboard_key(key), keys.storyboard_index_key(key)
+        size = {"width": sheet.columns * sheet.width, "height": sheet.rows * sheet.height}
+        yield _output(OutputKind.STORYBOARD, sheet_key, "image/jpeg", converted.storyboard, **size)
+        index = self._folder / "storyboard.vtt"
+        duration = converted.made.video[0].duration or 0.0
+        index.write_text(storyboard.index(sheet, duration, sheet_key.rpartition("/")[2]), encoding="utf-8")
+        yield _output(OutputKind.STORYBOARD_INDEX, index_key, "text/vtt", index)
+
+    def _publish(self, made: Iterator[tuple[Output, Path]]) -> tuple[Output, ...]:
+        published = []
+        for output, path in made:
             self._upload(path, output.key, output.content_type)
-        return tuple(outputs)
+            published.append(output)
+        return tuple(published)
 
     def _upload(self, path: Path, key: str, content_type: str) -> None:
         metadata = {"portal-job": self._request.job, "portal-made": "1"}
-        self._on_progress(_CONVERTED)
+        begin = 1.0 if self._is_ready else _CONVERTED
+        self._on_progress(begin)
         self._move(
             lambda count: self._store.upload(path, key, content_type, metadata, count),
             path.stat().st_size,
-            (_CONVERTED, 1.0),
+            (begin, 1.0),
         )
 
     def _move(self, work: Callable[[Count], None], size: int, span: tuple[float, float]) -> None:
@@ -160,35 +229,10 @@ class _Job:
             log_tail=run.log if run else "",
             cpu_seconds=round(converted.cpu_seconds, 3),
             peak_memory=converted.peak_memory,
+            seconds=round(time.monotonic() - self._started, 3),
         )
 
 
-def _mp4_output(request: TranscodeRequest, converted: Converted) -> Output:
-    assert converted.mp4  # noqa: S101 - there is one unless there is a code
-    assert converted.made  # noqa: S101 - as above
-    video = converted.made.video[0]
-    return Output(
-        kind=OutputKind.MP4,
-        key=keys.mp4_key(request.source_key, request.mp4_key_style),
-        content_type="video/mp4",
-        size=converted.mp4.stat().st_size,
-        sha256=sha256(converted.mp4),
-        width=video.width,
-        height=video.height,
-        duration=converted.made.duration,
-    )
-
-
-def _poster_output(request: TranscodeRequest, converted: Converted) -> Output:
-    assert converted.poster  # noqa: S101 - there is one unless there is a code
-    assert converted.made  # noqa: S101 - as above
-    width, height = poster.size(converted.made.video[0])
-    return Output(
-        kind=OutputKind.POSTER,
-        key=keys.poster_key(request.source_key),
-        content_type="image/jpeg",
-        size=converted.poster.stat().st_size,
-        sha256=sha256(converted.poster),
-        width=width,
-        height=height,
-    )
+def _output(kind: OutputKind, key: str, content_type: str, path: Path, **shown: Any) -> tuple[Output, Path]:
+    size, digest = path.stat().st_size, sha256(path)
+    return Output(kind=kind, key=key, content_type=content_type, size=size, sha256=digest, **shown), path

@@ -39,6 +39,27 @@ def sha256(path: Path, count: Count = lambda moved: None) -> str:
     return digest.hexdigest()
 
 
+class Hashing:
+    """A file's SHA-256, made in a thread of its own while something else is going on."""
+
+    def __init__(self, path: Path) -> None:
+        self._digest = ""
+        self._work = _Transfer(lambda count: self._hash(path, count))
+
+    def _hash(self, path: Path, count: Count) -> None:
+        self._digest = sha256(path, count)
+
+    def digest(self, on_wait: Callable[[], None]) -> str:
+        """64 hexadecimal digits, as soon as they are there."""
+        while not self._work.has_ended(_HEARTBEAT):
+            on_wait()
+        self._work.raise_error()
+        return self._digest
+
+    def stop(self) -> None:
+        self._work.stop()
+
+
 class _Stopped(Exception):
     """Raised in the work's own thread to end it."""
 

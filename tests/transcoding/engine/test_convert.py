@@ -342,10 +342,10 @@ def test_broken_sound_does_not_cost_the_picture(phone_clip: Path, converted: Con
             return result
         return type(result)(**{**vars(result), "returncode": 69})
 
-    from transcoding.engine.convert import _Conversion  # noqa: PLC0415 - the one fault that no clip causes
+    from transcoding.engine.convert import Conversion  # noqa: PLC0415 - the one fault that no clip causes
 
-    convert_once = _Conversion._convert
-    monkeypatch.setattr(_Conversion, "_convert", fail_with_sound)
+    convert_once = Conversion._convert
+    monkeypatch.setattr(Conversion, "_convert", fail_with_sound)
     outcome = converted(phone_clip)
     assert made(outcome)
     assert outcome.audio is Treatment.NONE
