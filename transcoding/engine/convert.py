@@ -275,8 +275,8 @@ class Conversion:
 
     def _without_sound(self, chosen: Plan) -> Plan:
         """A broken sound track must not cost the picture."""
-        silent = replace(chosen, audio=NO_AUDIO, reasons=(*chosen.reasons, SOUND_LOST))
-        self.done = replace(self.done, plan=silent)
+        silent = replace(chosen, audio=NO_AUDIO)
+        self.done = replace(self.done, plan=silent, notes=(*self.done.notes, SOUND_LOST))
         return silent
 
     def _convert(self, chosen: Plan) -> Run:
