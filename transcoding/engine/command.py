@@ -31,8 +31,8 @@ _NAMELESS = {
     "flags:v": "+bitexact",
     "flags:a": "+bitexact",
 }
-_SPOT_PIXELS = 24 * 1920 * 1080
-"""How much of a group of pictures is tried: 24 frames of HD, 6 of UHD, all of most smaller ones."""
+_SPOT_PIXELS = 12 * 1920 * 1080
+"""How much of a group of pictures is tried: 12 frames of HD, 27 of 720 lines, all of most smaller ones."""
 _PAST_LIMIT = 1.0
 """Seconds past the longest allowed duration at which encoding ends, whatever the source claims."""
 POSTER_SIDE = 1280
@@ -81,7 +81,7 @@ class Spot:
     """A piece of a film to try. Seconds."""
 
     start: float
-    frames: int
+    seconds: float
 
 
 def spots(times: Sequence[float], keyframes: Sequence[float], pixels: int) -> list[Spot]:
@@ -91,20 +91,23 @@ def spots(times: Sequence[float], keyframes: Sequence[float], pixels: int) -> li
     """
     most = max(1, _SPOT_PIXELS // max(pixels, 1))
     first, last = keyframes[0], keyframes[-1]
-    tail = len(times) - bisect_left(times, last)
     between = [keyframes[len(keyframes) * part // 4] for part in (1, 2, 3)]
-    chosen = dict.fromkeys(between, 1) | {last: min(tail, most), first: most}
-    return [Spot(start=start, frames=frames) for start, frames in sorted(chosen.items())]
+    chosen = dict.fromkeys(between, 0.0) | {key: _reach(times, key, most) for key in (last, first)}
+    return [Spot(start=start, seconds=seconds) for start, seconds in sorted(chosen.items())]
+
+
+def _reach(times: Sequence[float], key: float, most: int) -> float:
+    """Seconds from a key frame to the last of so many frames."""
+    return times[min(bisect_left(times, key) + most, len(times)) - 1] - key
 
 
 def decode_spots(limits: Limits, mp4: str, tried: Sequence[Spot]) -> list[str]:
     """Decode pieces of our own MP4 and keep nothing."""
     nothing = [
         ffmpeg.output(
-            _opened(mp4, "mov", limits, **_from_key_frame(spot.start))["v:0"],
+            _opened(mp4, "mov", limits, **_from_key_frame(spot.start), t=f"{spot.seconds + HAIR:.6f}")["v:0"],
             "-",
             **_TO_NOTHING,
-            **{"frames:v": spot.frames},
         )
         for spot in tried
     ]

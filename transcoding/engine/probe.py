@@ -60,13 +60,20 @@ class _Look:
 
 
 def probe(
-    source: Path, limits: Limits, on_run: OnRun = lambda run: None, on_tick: OnTick = lambda: None
+    source: Path,
+    limits: Limits,
+    on_run: OnRun = lambda run: None,
+    on_tick: OnTick = lambda: None,
+    *,
+    look_inside: bool = True,
 ) -> SourceFacts:
     """The facts about `source`. The demuxer is chosen by its first bytes, never by its name.
 
+    `look_inside`: with what only the first packets and frames tell, which our own outputs need not.
+
     Raises BadInput: `empty`, `not_a_video`, `damaged`, `too_many_pixels`.
     """
-    return _Probe(source, limits, on_run, on_tick).facts()
+    return _Probe(source, limits, on_run, on_tick).facts(look_inside=look_inside)
 
 
 class _Probe:
@@ -79,16 +86,15 @@ class _Probe:
         self._on_tick = on_tick
         self._container = demuxer(source)
 
-    def facts(self) -> SourceFacts:
+    def facts(self, *, look_inside: bool) -> SourceFacts:
         answer = self._ask("-show_entries", _ENTRIES)
         if _wants_counting(answer.get("streams", [])):
             answer = self._ask("-show_entries", _ENTRIES, "-count_packets")
         streams = answer.get("streams", [])
         if not streams:
             raise BadInput(_unreadable(self._source, self._container), "The container holds no streams.")
-        return _facts(
-            self._source, self._container, answer.get("format", {}), streams, self._first_look(streams)
-        )
+        look = self._first_look(streams) if look_inside else _Look()
+        return _facts(self._source, self._container, answer.get("format", {}), streams, look)
 
     def _first_look(self, streams: list[dict[str, Any]]) -> _Look:
         """Only where it could decide whether to copy: frames are decoded of H.264 alone."""

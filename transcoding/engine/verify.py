@@ -60,7 +60,7 @@ class Verifier:
         source could not be read, `too_long` where the source lasted longer than it said.
         """
         try:
-            made = probe(output, self._limits, self._on_run, self._on_tick)
+            made = probe(output, self._limits, self._on_run, self._on_tick, look_inside=False)
         except BadInput as refusal:
             raise _invalid(f"The output cannot be probed: {refusal}") from refusal
         if flaws := list(_flaws(output, made, plan, source)):
