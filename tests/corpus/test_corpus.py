@@ -49,7 +49,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, A
     yield lines
     path = Path(os.environ.get("CORPUS_REPORT") or tmp_path_factory.mktemp("report") / "corpus.tsv")
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, delimiter="\t", restval="-", extrasaction="ignore")
+        writer = csv.DictWriter(
+            file, COLUMNS, delimiter="\t", restval="-", extrasaction="ignore", lineterminator="\n"
+        )
         writer.writeheader()
         writer.writerows(lines)
 

@@ -26,6 +26,9 @@ _FEWER_SHARE, _FEWER_FRAMES = 0.1, 2
 _H264_PROFILES = {"Constrained Baseline", "Main", "High"}
 """What our encoder may choose within `high`."""
 
+_UNSAID = {"color_range": "tv"}
+"""What it means to say nothing: Matroska says it aloud where MP4 does not."""
+
 RunFfmpeg = Callable[[list[str]], Run]
 """Runs ffmpeg with these arguments in the folder of the output."""
 
@@ -136,7 +139,9 @@ def _expected(plan: Plan, source: SourceFacts) -> dict[str, object]:
 
 def _picture_flaws(video: VideoStream, expected: dict[str, object]) -> Iterator[str]:
     for name, value in expected.items():
-        if (actual := getattr(video, name)) != value:
+        actual = getattr(video, name)
+        unsaid = _UNSAID.get(name, "")
+        if (actual or unsaid) != (value or unsaid):
             yield f"{name} is {actual or 'not given'}, planned {value or 'none'}"
     if "profile" not in expected and video.codec == "h264" and video.profile not in _H264_PROFILES:
         yield f"profile is {video.profile or 'not given'}"
@@ -168,8 +173,11 @@ def _hold_duration(made: SourceFacts, plan: Plan, source: SourceFacts, limits: L
     shown = made.video[0].duration or 0.0
     if plan.video_duration is not None:
         _hold_exactly(shown, plan.video_duration)
-    elif source.duration is not None and length < source.duration - _allowance(source.duration):
-        raise BadInput(FailureCode.DAMAGED, f"{length:.2f} of {source.duration:.2f} seconds could be read.")
+    elif source.duration is not None:
+        # Matroska counts from 0, wherever its first stream begins.
+        announced = source.duration - (source.start if source.container == "matroska" else 0.0)
+        if length < announced - _allowance(announced):
+            raise BadInput(FailureCode.DAMAGED, f"{length:.2f} of {announced:.2f} seconds could be read.")
 
 
 def _hold_exactly(shown: float, declared: float) -> None:

@@ -166,6 +166,28 @@ def test_a_variable_frame_rate_keeps_every_frame_at_its_time(
     assert frames.read(outcome.frame_index.read_bytes()) == pytest.approx(after, abs=0.000_01)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("reordered.mov", ()),
+        ("reordered.mkv", ()),
+        ("late.mkv", ("-output_ts_offset", "5")),
+        ("reordered-fragments.mp4", ("-movflags", "frag_keyframe+empty_moov")),
+        ("open-groups.mov", ("-x264opts", "open-gop=1:keyint=10")),
+        ("wide.mov", ("-vf", "scale=240:240,setsar=4/3")),
+        ("timecode.mov", ("-timecode", "01:00:00:00")),
+    ],
+)
+def test_whatever_wraps_it_h264_is_copied(clip: Clip, converted: Convert, judge: Judge, *, name, arguments):
+    codec = ("-c:v", "libx264", "-preset", "medium", "-pix_fmt", "yuv420p", "-c:a", "aac")
+    source = clip(name, *PICTURE, *SOUND, *codec, *arguments)
+    outcome = converted(source)
+    before, after = judge.frame_times(source), judge.frame_times(made(outcome))
+    assert (outcome.video, outcome.audio) == (Treatment.COPY, Treatment.COPY), outcome.detail
+    assert len(after) == 25
+    assert [a - after[0] for a in after] == pytest.approx([b - before[0] for b in before], abs=0.001)
+
+
 def test_slow_motion_is_copied_as_it_is(clip: Clip, converted: Convert, judge: Judge):
     source = clip("slow.mp4", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=240:duration=1", *H264)
     assert judge.frame_times(made(converted(source))) == judge.frame_times(source)
