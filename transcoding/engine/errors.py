@@ -31,6 +31,10 @@ class ConverterKilled(TransientFault):
     """Something outside the engine killed ffmpeg: the host ran out of memory or is shutting down."""
 
 
+class NotConfined(TransientFault):
+    """A program could not be shut in as this host can, so it was not run."""
+
+
 class BadInput(EngineError):
     """The video itself is at fault. Stays inside the engine: `convert()` turns it into a result."""
 

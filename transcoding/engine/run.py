@@ -4,13 +4,11 @@ No shell, no standard input, no environment of ours, no path in the arguments: t
 the job's folder and sees only names that we chose.
 """
 
-import ctypes
 import os
 import re
 import resource
 import selectors
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from transcoding.engine import sandbox
 from transcoding.engine.binaries import Binary
 
 _TAIL_BYTES = 16 * 1024
@@ -27,8 +26,6 @@ _TICK = 0.25
 """Seconds between two looks at the clock, and so between two calls of `on_tick`."""
 _ENVIRONMENT = {"LC_ALL": "C", "HOME": ".", "TMPDIR": ".", "MALLOC_ARENA_MAX": "4"}
 """All of it. Every thread's own arena would claim 64 MiB of the address space."""
-_PR_SET_PDEATHSIG = 1
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None  # looked up before any fork
 
 
 class Stop(StrEnum):
@@ -124,20 +121,32 @@ def run(
     budget: Budget,
     on_output: Callable[[bytes], bool],
     on_tick: Callable[[], None] = lambda: None,
+    readable: Sequence[Path] = (),
 ) -> Run:
-    """Run a program in `folder` to its end, or to the end of its budget.
+    """Run a program in `folder` to its end, or to the end of its budget, shut in as `sandbox` can.
 
     `on_output` gets standard output piece by piece and says whether the piece was news; `on_tick` is
     called several times a second. Whatever either raises, and whatever a signal handler raises in
     between, every process of the run is dead and reaped before it goes on to the caller.
+    `readable`: what it may read and run beyond its folder and its own libraries.
+
+    Raises NotConfined if it could not be shut in, and was not run.
     """
     watch, tail = _Watch(budget), _Tail()
-    child = _start(binary, arguments, folder, budget)
+    child = sandbox.start(
+        binary.path,
+        arguments,
+        folder=folder,
+        environment=_ENVIRONMENT,
+        limits=_limits(budget),
+        readable=readable,
+    )
     try:
         stopped = _attend(child, watch, tail, on_output, on_tick)
     finally:
         status, usage = _end(child)
     returncode = os.waitstatus_to_exitcode(status)
+    sandbox.raise_if_not_confined(returncode, tail.text())
     return Run(
         program=binary.path.name.partition("-")[0],
         arguments=tuple(arguments),
@@ -165,28 +174,7 @@ _CLEANING = (
 )
 
 
-def _start(
-    binary: Binary, arguments: Sequence[str], folder: Path, budget: Budget
-) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [str(binary.path), *arguments],
-        cwd=folder,
-        env=_ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        start_new_session=True,
-        preexec_fn=_confinement(budget),  # noqa: PLW1509 - it only makes system calls prepared before the fork
-    )
-
-
-def _confinement(budget: Budget) -> Callable[[], None]:
-    """What the child does to itself between fork and exec.
-
-    The parent-death signal comes when the *thread* that started the child ends, so `run` waits in it.
-    """
-    parent = os.getpid()
+def _limits(budget: Budget) -> list[tuple[int, int]]:
     cpu = int(budget.seconds * (os.cpu_count() or 1)) + 1
     limits = (
         (resource.RLIMIT_CPU, cpu),
@@ -195,17 +183,7 @@ def _confinement(budget: Budget) -> Callable[[], None]:
         (resource.RLIMIT_NOFILE, 64),
         (resource.RLIMIT_CORE, 0),
     )
-    capped = [(kind, _within(kind, value)) for kind, value in limits]
-
-    def confine() -> None:
-        for kind, value in capped:
-            resource.setrlimit(kind, (value, value))
-        if _prctl is not None:
-            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
-
-    return confine
+    return [(kind, _within(kind, value)) for kind, value in limits]
 
 
 def _within(kind: int, value: int) -> int:
@@ -215,7 +193,7 @@ def _within(kind: int, value: int) -> int:
 
 
 def _attend(
-    child: "subprocess.Popen[bytes]",
+    child: sandbox.Child,
     watch: _Watch,
     tail: _Tail,
     on_output: Callable[[bytes], bool],
@@ -229,8 +207,7 @@ def _attend(
     next_tick = 0.0
     with selectors.DefaultSelector() as pipes:
         for pipe, sink in ((child.stdout, hear), (child.stderr, tail.add)):
-            if pipe is not None:
-                pipes.register(pipe, selectors.EVENT_READ, sink)
+            pipes.register(pipe, selectors.EVENT_READ, sink)
         while pipes.get_map() or not _has_exited(child.pid):
             _read(pipes)
             if stop := watch.verdict():
@@ -258,15 +235,14 @@ def _has_exited(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _end(child: "subprocess.Popen[bytes]") -> tuple[int, resource.struct_rusage]:
+def _end(child: sandbox.Child) -> tuple[int, resource.struct_rusage]:
     """Kill whatever is left of the process group and reap its leader."""
-    with suppress(ProcessLookupError, PermissionError):  # PermissionError: macOS, for a group of zombies
-        os.killpg(child.pid, signal.SIGKILL)
+    for kill in (os.killpg, os.kill):  # the leader too: it may not lead a group yet
+        with suppress(ProcessLookupError, PermissionError):  # PermissionError: macOS, for a group of zombies
+            kill(child.pid, signal.SIGKILL)
     _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
     for pipe in (child.stdout, child.stderr):
-        if pipe is not None:
-            pipe.close()
+        pipe.close()
     return status, usage
 
 

@@ -17,6 +17,7 @@ from .support import (
     Convert,
     FolderStore,
     Judge,
+    Listener,
     Progress,
     ffmpeg,
     without,
@@ -88,3 +89,10 @@ def workdir(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     yield folder
     assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    server = Listener()
+    yield server
+    server.close()

@@ -16,6 +16,8 @@ from transcoding.engine.run import Budget, Run, Stop, cleaned, run
 from .support import REPOSITORY, eventually, processes_in
 
 SHELL = Binary(path=Path("/bin/sh"), version="")
+TOOLS = (Path("/bin"), Path("/usr/bin"), Path("/dev"))
+"""What a script of these tests runs and reads, where ffmpeg needs nothing but itself."""
 
 
 def shell(script: str, folder: Path, *, news: bool = True, on_tick: Any = lambda: None, **budget: Any) -> Run:
@@ -27,6 +29,7 @@ def shell(script: str, folder: Path, *, news: bool = True, on_tick: Any = lambda
         budget=Budget(**limits),
         on_output=lambda chunk: news,
         on_tick=on_tick,
+        readable=TOOLS,
     )
 
 
@@ -45,7 +48,7 @@ def test_standard_output_arrives_whole(tmp_path: Path):
         return True
 
     budget = Budget(seconds=20, stall_seconds=20, memory_bytes=2**32, file_bytes=0)
-    run(SHELL, ["-c", "seq 100000"], folder=tmp_path, budget=budget, on_output=listen)
+    run(SHELL, ["-c", "seq 100000"], folder=tmp_path, budget=budget, on_output=listen, readable=TOOLS)
     assert b"".join(heard).split() == [str(number).encode() for number in range(1, 100001)]
 
 
@@ -96,6 +99,7 @@ def test_the_processor_time_is_limited(tmp_path: Path):
         folder=tmp_path,
         budget=Budget(seconds=60 * seconds, stall_seconds=9, memory_bytes=2**32, file_bytes=0),
         on_output=lambda chunk: True,
+        readable=(Path(sys.prefix), Path(sys.base_prefix)),
     )
     assert done.log in ("(60, 60)", "(61, 61)")
 
