@@ -28,6 +28,8 @@ def demuxer(path: Path) -> str:
 
     Raises BadInput: `empty` for zero bytes, `not_a_video` for anything that is none of these.
     """
+    if not path.is_file():  # a pipe or a device need never end
+        raise BadInput(FailureCode.NOT_A_VIDEO, "This is no regular file.")
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     if not head:

@@ -4,10 +4,11 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -185,3 +186,23 @@ class Listener:
                 self.heard += 1
         except OSError:  # closed
             return
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    """One box of an ISO media file."""
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(kind, content) of each box."""
+    while data:
+        size, kind = struct.unpack(">I4s", data[:8])
+        yield kind, data[8:size]
+        data = data[size:]
+
+
+def changed(data: bytes, where: Sequence[bytes], change: Callable[[bytes], bytes]) -> bytes:
+    """The boxes with the content of the box at the end of this path changed, all sizes corrected."""
+    kind, *rest = where
+    inner = (lambda content: changed(content, rest, change)) if rest else change
+    return b"".join(box(name, inner(content) if name == kind else content) for name, content in boxes(data))

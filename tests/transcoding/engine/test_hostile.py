@@ -1,9 +1,14 @@
 """Files made to harm: each ends in a code, reads no other file and leaves nothing running."""
 
 import os
+import random
+import re
 import shutil
+import struct
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,9 +16,26 @@ import pytest
 from transcoding.engine import convert as conversion
 from transcoding.engine import probe as probing
 from transcoding.engine.binaries import find_ffmpeg
-from transcoding.engine.contracts import FailureCode
+from transcoding.engine.contracts import FailureCode, TranscodeRequest
+from transcoding.engine.run import Budget, Run, run
+from transcoding.engine.transcode import transcode
 
-from .support import H264, PICTURE, REPOSITORY, Clip, Convert, without
+from .support import (
+    H264,
+    PICTURE,
+    REPOSITORY,
+    SOUND,
+    Clip,
+    Convert,
+    FolderStore,
+    Listener,
+    box,
+    boxes,
+    changed,
+    eventually,
+    processes_in,
+    without,
+)
 
 
 @pytest.fixture
@@ -39,10 +61,14 @@ CONCAT = "ffconcat version 1.0\nfile '{name}'\n"
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{name}\n#EXT-X-ENDLIST\n"
 
 
-def plain_ffmpeg_reads(path: Path) -> bool:
+def plain_ffmpeg_reads(
+    path: Path, *options: str, output: tuple[str, ...] = (), timeout: float = 60.0
+) -> bool:
     """Whether ffmpeg, left to guess, makes a video of it: the attack that these files are."""
-    command = [find_ffmpeg().path, "-nostdin", "-v", "error", "-i", path.name, "-f", "null", "-"]
-    return subprocess.run(command, cwd=path.parent, capture_output=True, check=False).returncode == 0
+    arguments = ["-v", "error", *options, "-i", path.name, *output, "-f", "null", "-"]
+    command = [find_ffmpeg().path, "-nostdin", *arguments]
+    done = subprocess.run(command, cwd=path.parent, capture_output=True, check=False, timeout=timeout)
+    return done.returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -75,34 +101,349 @@ def test_other_text_is_no_video_whatever_it_asks_for(tmp_path: Path, converted: 
     assert converted(evil).code == FailureCode.NOT_A_VIDEO
 
 
-def test_no_file_but_our_own_is_opened(tmp_path: Path, phone_clip: Path):
-    strace = shutil.which("strace")
-    if strace is None:
-        without("strace")
+TRUSTING = ("-f", "hls", "-extension_picky", "0", "-protocol_whitelist", "file,http,tcp")
+"""What ffmpeg was like by itself not long ago."""
+
+
+@pytest.fixture
+def listening_playlist(tmp_path: Path, listener: Listener) -> Path:
+    path = tmp_path / "evil.mov"
+    path.write_text(PLAYLIST.format(name=f"http://127.0.0.1:{listener.port}/segment.ts"))
+    return path
+
+
+def test_a_playlist_makes_no_connection(listening_playlist, listener: Listener, converted: Convert):
+    plain_ffmpeg_reads(listening_playlist, *TRUSTING)
+    assert eventually(lambda: listener.heard > 0), "The payload is no threat, so this test proves nothing."
+    before = listener.heard
+    assert converted(listening_playlist).code == FailureCode.NOT_A_VIDEO
+    assert listener.heard == before
+
+
+def test_an_ffmpeg_that_believes_a_script_still_gets_nowhere(
+    tmp_path: Path, neighbour: Path, listening_playlist: Path, listener: Listener
+):
+    """The sandbox by itself: ffmpeg runs without any of our options, as if a bug had undone them."""
     work = tmp_path / "work"
     work.mkdir()
-    script = (
-        "import sys; from pathlib import Path\n"
-        "from transcoding.engine.contracts import Limits\n"
-        "from transcoding.engine.convert import convert\n"
-        "outcome = convert(Path(sys.argv[1]), Path(sys.argv[2]), Limits(), lambda fraction: None)\n"
-        "assert outcome.code is None, outcome\n"
+    (work / "script").write_text(CONCAT.format(name="../neighbour.ts"))
+    shutil.copyfile(listening_playlist, work / "playlist")
+    believing = ["-v", "error", "-f", "concat", "-safe", "0", "-i", "script", "-f", "null", "-"]
+    assert subprocess.run([find_ffmpeg().path, *believing], cwd=work, check=False).returncode == 0
+    assert not _shut_in(work, believing).succeeded
+    assert not _shut_in(work, ["-v", "error", *TRUSTING, "-i", "playlist", "-f", "null", "-"]).succeeded
+    assert listener.heard == 0
+
+
+def _shut_in(work: Path, arguments: list[str]) -> Run:
+    budget = Budget(seconds=20, stall_seconds=20, memory_bytes=2**32, file_bytes=0)
+    return run(find_ffmpeg(), arguments, folder=work, budget=budget, on_output=lambda chunk: True)
+
+
+def reference_movie(neighbour: Path) -> bytes:
+    """A QuickTime movie without content of its own, whose data reference names `neighbour`."""
+
+    def to_the_neighbour(content: bytes) -> bytes:
+        name, path = neighbour.name.encode(), f"/{neighbour.name}".encode()
+        alias = bytes(50) + bytes([len(name)]) + name.ljust(63, b"\0") + bytes(16)
+        alias += struct.pack(">HH", 1, 1) + bytes(16)  # one folder up, and down again
+        alias += struct.pack(">HH", 2, len(path)) + path + struct.pack(">hH", -1, 0)
+        return struct.pack(">II", 0, 1) + box(b"alis", bytes(4) + alias)
+
+    where = (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref")
+    movie = changed(neighbour.read_bytes(), where, to_the_neighbour)
+    return b"".join(box(kind, content) for kind, content in boxes(movie) if kind != b"mdat")
+
+
+def test_a_reference_movie_shows_no_other_file(tmp_path: Path, clip: Clip, converted: Convert):
+    neighbour = tmp_path / "neighbour.mov"
+    shutil.copyfile(clip("neighbour.mov", *PICTURE, *H264), neighbour)
+    evil = tmp_path / "evil.mov"
+    evil.write_bytes(reference_movie(neighbour))
+    assert plain_ffmpeg_reads(evil, "-enable_drefs", "1")
+    assert converted(evil).code == FailureCode.DAMAGED
+
+
+def test_a_movie_that_lists_other_movies_shows_none(tmp_path: Path, clip: Clip, converted: Convert):
+    shutil.copyfile(clip("neighbour.mov", *PICTURE, *H264), tmp_path / "neighbour.mov")
+    reference = box(b"rdrf", struct.pack(">I4sI", 0, b"url ", 14) + b"neighbour.mov\0")
+    evil = tmp_path / "evil.mov"
+    evil.write_bytes(box(b"ftyp", b"qt  \0\0\0\0qt  ") + box(b"moov", box(b"rmra", box(b"rmda", reference))))
+    assert converted(evil).code in (FailureCode.DAMAGED, FailureCode.NOT_A_VIDEO)
+
+
+SUBTITLES = "# VobSub index file, v7\nid: en, index: 0\ntimestamp: 00:00:00:000, filepos: 000000000\n"
+"""ffmpeg opens the file beside it that has the same name and ends in .sub."""
+
+
+def _strace() -> str:
+    return shutil.which("strace") or without("strace")
+
+
+def test_subtitles_open_no_file_beside_them(tmp_path: Path, converted: Convert):
+    evil = tmp_path / "evil.mov"
+    evil.write_text(SUBTITLES)
+    command = [_strace(), "-f", "-e", "trace=openat,open", find_ffmpeg().path, "-nostdin", "-i", evil]
+    assert b"evil.sub" in subprocess.run(command, capture_output=True, check=False).stderr
+    assert converted(evil).code == FailureCode.NOT_A_VIDEO
+
+
+def sized(movie: bytes, width: int, height: int) -> bytes:
+    """The movie of JPEGs, claiming another size in its index and in each picture."""
+
+    def claim(content: bytes) -> bytes:
+        return content[:40] + struct.pack(">HH", width, height) + content[44:]
+
+    jpegs = re.sub(
+        rb"(\xff\xc0\x00\x11\x08).{4}",
+        lambda found: found[1] + struct.pack(">HH", height, width),
+        movie,
+        flags=re.DOTALL,
     )
-    trace = tmp_path / "trace"
-    arguments = [strace, "-ff", "-qq", "-o", trace, "-e", "trace=execve,openat,open,socket,connect"]
-    subprocess.run(
-        [*arguments, sys.executable, "-c", script, phone_clip, work],
+    return changed(jpegs, (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"), claim)
+
+
+@pytest.fixture(scope="session")
+def jpegs(clip: Clip) -> bytes:
+    """A MOV of JPEGs of 64 x 64 pixels."""
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25:duration=0.2")
+    return clip("jpegs.mov", *picture, "-c:v", "mjpeg", "-pix_fmt", "yuvj420p").read_bytes()
+
+
+def test_a_small_file_of_enormous_pictures_is_refused_before_it_takes_memory(clip: Clip, converted: Convert):
+    black = ("-f", "lavfi", "-i", "color=black:size=16000x15000:rate=1:duration=1")
+    evil = clip("enormous.mov", *black, "-c:v", "mjpeg", "-pix_fmt", "yuvj420p")
+    assert evil.stat().st_size < 5 * 2**20
+    assert _memory_of_plain_ffmpeg(evil) > 300 * 2**20
+    outcome = converted(evil)
+    assert outcome.code == FailureCode.TOO_MANY_PIXELS
+    assert outcome.peak_memory < 100 * 2**20
+
+
+@pytest.mark.parametrize("side", [16_000, 30_000])
+def test_a_false_claim_of_enormous_pictures_is_refused_too(tmp_path, jpegs, converted: Convert, side: int):
+    evil = tmp_path / "evil.mov"
+    evil.write_bytes(sized(jpegs, side, side))
+    outcome = converted(evil)
+    assert outcome.code in (FailureCode.TOO_MANY_PIXELS, FailureCode.DAMAGED)
+    assert outcome.peak_memory < 100 * 2**20
+
+
+def _memory_of_plain_ffmpeg(path: Path) -> int:
+    """Largest resident set, in bytes."""
+    command = [find_ffmpeg().path, "-nostdin", "-v", "quiet", "-i", path, "-f", "null", "-"]
+    child = subprocess.Popen(command)
+    _, _, usage = os.wait4(child.pid, 0)
+    child.returncode = 0
+    return usage.ru_maxrss * 1024
+
+
+def repeated(movie: bytes, times: int) -> bytes:
+    """The movie's first frame so often, out of the same few bytes of the file, 1/90000 s each."""
+    [(first, length)] = [
+        (content.index(b"\xff\xd8"), content.index(b"\xff\xd9") + 2)
+        for kind, content in boxes(movie)
+        if kind == b"mdat"
+    ]
+    offset = movie.index(b"\xff\xd8")
+    tables = {
+        b"stts": struct.pack(">IIII", 0, 1, times, 1),
+        b"stsz": struct.pack(">III", 0, length - first, times),
+        b"stsc": struct.pack(">IIIII", 0, 1, 1, 1, 1),
+        b"stco": struct.pack(">II", 0, times) + struct.pack(">I", offset) * times,
+    }
+    duration = struct.pack(">IIIII", 0, 0, 0, 90_000, times)
+    for kind, content in tables.items():
+        where = (b"moov", b"trak", b"mdia", b"minf", b"stbl", kind)
+        movie = changed(movie, where, lambda _, content=content: content)
+    movie = changed(movie, (b"moov", b"trak", b"mdia", b"mdhd"), lambda old: duration + old[20:])
+    return changed(movie, (b"moov", b"trak"), _without_edits)
+
+
+def _without_edits(trak: bytes) -> bytes:
+    return b"".join(box(kind, content) for kind, content in boxes(trak) if kind != b"edts")
+
+
+@pytest.mark.slow
+def test_a_million_tiny_frames_end_within_the_limits(tmp_path: Path, jpegs: bytes, converted: Convert):
+    evil = tmp_path / "evil.mov"
+    evil.write_bytes(repeated(jpegs, 1_000_000))
+    with pytest.raises(subprocess.TimeoutExpired):
+        plain_ffmpeg_reads(evil, timeout=5)
+    started = time.monotonic()
+    outcome = converted(evil, seconds=5.0)
+    assert outcome.code in (None, FailureCode.TIMED_OUT)
+    assert time.monotonic() - started < 30
+
+
+def test_a_file_that_never_ends_is_no_video(tmp_path: Path, converted: Convert):
+    endless = tmp_path / "endless.mov"
+    os.mkfifo(endless)
+    with pytest.raises(subprocess.TimeoutExpired):
+        plain_ffmpeg_reads(endless, timeout=0.5)
+    assert converted(endless).code == FailureCode.NOT_A_VIDEO
+    assert converted(Path("/dev/zero")).code == FailureCode.NOT_A_VIDEO
+
+
+def test_a_file_that_grows_while_it_is_read_ends_within_the_limits(tmp_path, clip: Clip, converted: Convert):
+    growing = tmp_path / "growing.ts"
+    packets = clip("growing.ts", *PICTURE, *H264).read_bytes() * 20
+    growing.write_bytes(packets)
+    stop = threading.Event()
+
+    def grow() -> None:
+        while not stop.wait(0.01):
+            with growing.open("ab") as file:
+                file.write(packets)
+
+    thread = threading.Thread(target=grow)
+    thread.start()
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            plain_ffmpeg_reads(growing, timeout=1.5)
+        started = time.monotonic()
+        outcome = converted(growing, seconds=2.0)
+        assert outcome.code in (FailureCode.TIMED_OUT, FailureCode.TOO_LONG, FailureCode.DAMAGED)
+        assert time.monotonic() - started < 10
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("size", [2**31, 2**40, 2**63 - 1, 2**64 - 1])
+@pytest.mark.parametrize("kind", [b"mdat", b"moov", b"free"])
+def test_a_box_that_claims_more_than_there_is_ends_in_a_code(
+    tmp_path: Path, phone_clip: Path, converted: Convert, kind: bytes, size: int
+):
+    evil = tmp_path / "evil.mov"
+    evil.write_bytes(struct.pack(">I4sQ", 1, kind, size) + phone_clip.read_bytes())
+    assert converted(evil).code in (FailureCode.DAMAGED, FailureCode.NOT_A_VIDEO)
+
+
+def many_streams(movie: bytes, count: int) -> bytes:
+    """The movie with its track so many times."""
+
+    def repeat(moov: bytes) -> bytes:
+        return b"".join(
+            box(kind, content) * (count if kind == b"trak" else 1) for kind, content in boxes(moov)
+        )
+
+    return changed(movie, (b"moov",), repeat)
+
+
+@pytest.mark.parametrize("count", [900, 10_000])
+def test_more_streams_than_any_camera_makes_are_refused(
+    tmp_path: Path, jpegs: bytes, converted: Convert, count: int
+):
+    evil = tmp_path / "evil.mov"
+    evil.write_bytes(many_streams(jpegs, count))
+    if count == 900:  # above 1000 ffmpeg itself gives up
+        assert plain_ffmpeg_reads(evil, output=("-map", "0:899"))
+    started = time.monotonic()
+    assert converted(evil).code == FailureCode.DAMAGED
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["-i", "-y.mov", "new\nline.mov", "%s%d%n.mov", "$(id).mov", "https:x.mov", "concat:a|b", "\N{BONE}.mov"],
+)
+def test_a_name_is_only_a_name(tmp_path: Path, phone_clip: Path, converted: Convert, name: str):
+    shutil.copyfile(phone_clip, tmp_path / name)
+    if ":" in name:
+        assert not plain_ffmpeg_reads(tmp_path / name)
+    outcome = converted(tmp_path / name)
+    assert outcome.code is None
+    assert outcome.run
+    assert name not in " ".join(outcome.run.arguments).replace("-i file:source", "") + outcome.run.log
+
+
+def test_a_key_that_climbs_finds_nothing_and_leaves_nothing(store: FolderStore, workdir: Path, progress):
+    key = f"e5fa44f2b31/../../{'7448d879' * 5}.mov"
+    result = transcode(TranscodeRequest(job="job-1", source_key=key), store, workdir, progress)
+    assert result.code == FailureCode.SOURCE_MISSING
+    assert list(store.folder.parent.rglob("*.json")) == []
+
+
+FLIPS = 12
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("fuzz.mov", (*PICTURE, *SOUND, *H264, "-c:a", "aac")),
+        ("fuzz.mkv", (*PICTURE, *SOUND, "-c:v", "mpeg4", "-c:a", "pcm_s16le")),
+        ("fuzz.ts", (*PICTURE, *H264)),
+        ("fuzz.avi", (*PICTURE, "-c:v", "mjpeg", "-pix_fmt", "yuvj420p")),
+    ],
+)
+@pytest.mark.slow
+def test_damage_anywhere_ends_in_a_code_or_a_video(tmp_path, clip: Clip, converted: Convert, name, arguments):
+    whole = clip(name, *arguments, "-t", "0.4").read_bytes()
+    chance = random.Random(name)
+    for _ in range(FLIPS):
+        evil = bytearray(whole)
+        for _ in range(chance.choice((1, 8, 64))):
+            evil[chance.randrange(len(evil))] ^= 1 << chance.randrange(8)
+        _must_end_well(tmp_path / name, bytes(evil), converted)
+        _must_end_well(tmp_path / name, whole[: chance.randrange(1, len(whole))], converted)
+    assert eventually(lambda: processes_in(tmp_path) == [])
+
+
+def _must_end_well(path: Path, content: bytes, converted: Convert) -> None:
+    path.write_bytes(content)
+    outcome = converted(path, seconds=20.0)
+    assert (outcome.code is None) == (outcome.mp4 is not None)
+
+
+TRACED = (
+    "import sys; from pathlib import Path\n"
+    "from transcoding.engine import sandbox\n"
+    "from transcoding.engine.contracts import Limits\n"
+    "from transcoding.engine.convert import convert\n"
+    "sandbox.layers = lambda: ()\n"
+    "for number, name in enumerate(sys.argv[2:]):\n"
+    "    folder = Path(sys.argv[1]) / str(number); folder.mkdir()\n"
+    "    print(convert(Path(name), folder, Limits(), lambda fraction: None).code)\n"
+)
+"""Converts without the sandbox, so that the trace shows what ffmpeg itself would do."""
+
+
+def test_no_file_but_our_own_is_opened(tmp_path: Path, phone_clip: Path, jpegs: bytes, clip: Clip):
+    strace = _strace()
+    neighbour = tmp_path / "neighbour.mov"
+    shutil.copyfile(clip("neighbour.mov", *PICTURE, *H264), neighbour)
+    evil = {"ref.mov": reference_movie(neighbour), "900.mov": many_streams(jpegs, 900)}
+    evil |= {"list.mov": CONCAT.format(name=neighbour.name).encode(), "sub.mov": SUBTITLES.encode()}
+    for name, content in evil.items():
+        (tmp_path / name).write_bytes(content)
+    work = tmp_path / "work"
+    work.mkdir()
+    command = [
+        strace,
+        "-ff",
+        "-qq",
+        "-o",
+        tmp_path / "trace",
+        "-e",
+        "trace=execve,openat,open,socket,connect",
+    ]
+    done = subprocess.run(
+        [*command, sys.executable, "-c", TRACED, work, phone_clip, *(tmp_path / name for name in evil)],
         check=True,
         capture_output=True,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )
-    seen = [path.read_text() for path in tmp_path.glob("trace.*")]
-    ours = [text for text in seen if "-protocol_whitelist" in text]
-    assert ours, "No run of ffmpeg was traced."
+    assert done.stdout.split() == [b"None", b"damaged", b"damaged", b"not_a_video", b"not_a_video"]
+    traces = [path.read_text() for path in tmp_path.glob("trace.*")]
+    ours = [text for text in traces if "-protocol_whitelist" in text]
+    assert len(ours) >= 5, "Not every run was traced."
     for text in ours:
         after = text[text.index("-protocol_whitelist") :]
         assert "socket(" not in after
         assert "connect(" not in after
         opened = [line.split('"')[1] for line in after.splitlines() if line.startswith(("openat(", "open("))]
         system = ("/proc/", "/sys/", "/etc/ld.so", "/lib", "/usr/lib", "/dev/")
-        assert [name for name in opened if name.startswith("/") and not name.startswith(system)] == []
+        foreign = [name for name in opened if name.startswith(("/", "..")) and not name.startswith(system)]
+        assert foreign == []
+        assert not {name for name in opened if "neighbour" in name or name.endswith(".sub")}
