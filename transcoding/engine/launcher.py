@@ -113,7 +113,8 @@ def main() -> None:
 def serve(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
     """Do what the request asks in this process, with these two as standard output and error."""
     try:
-        os.setsid()
+        if os.getsid(0) != os.getpid():
+            os.setsid()
         for target, descriptor in zip((1, 2), descriptors, strict=True):
             os.dup2(descriptor, target)
             os.close(descriptor)

@@ -95,7 +95,8 @@ class _Launcher:
     """A running launcher. It ends when this is forgotten, when its thread ends, or when we die."""
 
     def __init__(self) -> None:
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        kind = socket.SOCK_SEQPACKET if _FORKS else socket.SOCK_STREAM  # one message at most without forks
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, kind)
         self._control.settimeout(_SECONDS)
         self._owner = os.getpid()
         with theirs:

@@ -193,6 +193,15 @@ def test_each_thread_has_its_own_launcher_and_it_ends_with_the_thread(work: Path
     assert Path(f"/proc/{mine}").exists()
 
 
+def test_where_it_cannot_fork_each_launcher_becomes_one_program(work: Path, monkeypatch):
+    monkeypatch.setattr(sandbox, "_FORKS", False)
+    sandbox._forget()
+    for number in range(3):
+        assert python(f"open('made{number}', 'w')", work).succeeded
+    assert {path.name for path in work.iterdir()} == {"made0", "made1", "made2"}
+    assert python("import sys; sys.exit(3)", work).returncode == 3
+
+
 def test_a_fork_of_ours_starts_its_own_and_leaves_ours_alone(work: Path):
     script = (
         "import os, sys; from pathlib import Path; from transcoding.engine import sandbox\n"
