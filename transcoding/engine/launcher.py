@@ -119,6 +119,8 @@ def serve(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
             os.dup2(descriptor, target)
             os.close(descriptor)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and so would its successor
+            signal.signal(number, signal.SIG_DFL)
         if "try" in request:
             os.write(1, json.dumps(available(request["try"])).encode())
             os._exit(0)

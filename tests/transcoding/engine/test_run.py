@@ -113,6 +113,11 @@ def test_files_memory_and_descriptors_are_limited(tmp_path: Path):
     assert done.log.split() == [str(2**20), "64", "0"]
 
 
+def test_a_file_that_grows_past_its_limit_is_told_by_the_signal(tmp_path: Path):
+    script = "exec head -c 200000 /dev/zero > file"
+    assert shell(script, tmp_path, file_bytes=100_000).stopped == Stop.FILE_SIZE
+
+
 @pytest.mark.parametrize("error", [RuntimeError("lease lost"), SystemExit(1), KeyboardInterrupt()])
 def test_whatever_the_caller_raises_nothing_keeps_running(tmp_path: Path, error):
     def fail() -> None:
