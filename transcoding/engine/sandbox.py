@@ -59,7 +59,7 @@ def start(
     return _ask(
         {
             "arguments": [str(program), *arguments],
-            "folder": str(folder),
+            "folder": str(folder.absolute()),  # the launcher is elsewhere
             "environment": dict(environment),
             "limits": limits,
             "layers": layers(),

@@ -68,6 +68,13 @@ def test_it_starts_in_its_folder_without_our_environment(tmp_path: Path, monkeyp
     assert names <= {"LC_ALL", "HOME", "TMPDIR", "MALLOC_ARENA_MAX", "PWD", "OLDPWD", "_", "SHLVL"}
 
 
+def test_its_folder_may_be_named_from_where_we_are(tmp_path: Path, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert shell("echo made > file", Path("work")).succeeded
+    assert (tmp_path / "work" / "file").exists()
+
+
 def test_it_has_no_standard_input(tmp_path: Path):
     assert shell("read line || echo nothing >&2", tmp_path).log == "nothing"
 
