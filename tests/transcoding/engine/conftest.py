@@ -65,12 +65,15 @@ def progress() -> Progress:
 
 @pytest.fixture
 def converted(tmp_path: Path) -> Convert:
-    """`converted(path, **limits)`: the outcome of a conversion in a fresh folder."""
+    """`converted(path, **limits)`: the outcome of a conversion in a fresh folder.
 
-    def run(source: Path, **limits: Any) -> Converted:
+    With poster and frame index only where a test asks for them: `with_poster=True`.
+    """
+
+    def run(source: Path, *, with_poster: bool = False, **limits: Any) -> Converted:
         folder = tmp_path / f"work{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
-        return convert(source, folder, Limits(**limits), lambda fraction: None)
+        return convert(source, folder, Limits(**limits), lambda fraction: None, with_poster=with_poster)
 
     return run
 

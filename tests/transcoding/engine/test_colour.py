@@ -137,7 +137,7 @@ def test_the_output_says_that_it_is_bt709(clip: Clip, bars: Path, converted: Con
     ],
 )
 def test_the_poster_has_the_colours_of_the_film(clip, bars, converted, *, name, colours, treatment):
-    outcome = converted(film(clip, bars, name, **colours))
+    outcome = converted(film(clip, bars, name, **colours), with_poster=True)
     poster = outcome.poster
     assert poster
     assert outcome.video is treatment

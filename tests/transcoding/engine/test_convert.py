@@ -158,7 +158,7 @@ def test_a_variable_frame_rate_keeps_every_frame_at_its_time(
     uneven = "setpts='(N*0.04+0.3*gt(N,10)+0.017*mod(N,3))/TB'"
     timing = ("-fps_mode", "vfr", "-enc_time_base:v", "1:90000")
     source = clip(f"uneven-{codec[1]}.mp4", *PICTURE, "-vf", uneven, *timing, *codec)
-    outcome = converted(source)
+    outcome = converted(source, with_poster=True)
     before, after = judge.frame_times(source), judge.frame_times(made(outcome))
     assert len(after) == len(before) == 25
     assert max(abs((a - after[0]) - (b - before[0])) for a, b in zip(after, before, strict=True)) < 0.001
