@@ -1,5 +1,6 @@
 """Seconds, VMAF and size over x264's presets, rates and single options: what the engine's choice rests on."""
 
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ POINTS = (
     *(("veryfast", crf, "") for crf in (19, 21, 23)),
     ("faster", 23, ""),
     ("medium", 23, ""),
+    *(("superfast", crf, "rc-lookahead=10:mbtree=1") for crf in (17, 18, 19, 20)),
     *(
         ("superfast", 21, more)
         for more in (
@@ -56,11 +58,13 @@ def main() -> None:
     parser = arguments(__doc__, runs=3)
     parser.add_argument("--source", type=Path, help="another video than the generated one")
     parser.add_argument("--every", type=int, default=5, help="judge each so-many-th frame (5)")
+    parser.add_argument("--only", default="", help="points whose name matches this regular expression")
     options = parser.parse_args()
     source = options.source or filmed(
         "hevc-10s.mov", 10, "-c:v", "libx265", "-preset", "ultrafast", "-crf", "22", "-tag:v", "hvc1"
     )
-    competitors = [_competitor(source, *point) for point in POINTS]
+    every_point = [_competitor(source, *point) for point in POINTS]
+    competitors = [one for one in every_point if re.search(options.only, one.name)]
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         timings = race(competitors, options.runs, Path(folder))
         points = [

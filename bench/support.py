@@ -22,10 +22,10 @@ _ENGINE_NICE = 5
 
 SCENE = (
     "mandelbrot=size=2304x1296:rate=30:start_scale=0.06:end_scale=0.03:end_pts=600,"
-    "gblur=sigma=1.2,"
+    "gblur=sigma=2.5,"
     "crop=1920:1080:x='192+150*sin(t*0.9)+9*sin(t*7.3)+4*sin(t*23)':y='108+90*cos(t*0.7)+7*cos(t*8.1)',"
     "eq=brightness=0.08:saturation=0.6,"
-    "noise=alls=7:allf=t"
+    "noise=alls=3:allf=t"
 )
 """Ten seconds of it look to an encoder like a phone held by hand: fine detail that pans, zooms and shakes,
 soft edges, and a sensor's grain."""
@@ -121,10 +121,13 @@ def filmed(name: str, seconds: int, *codec: str) -> Path:
 
 
 def vmaf(output: Path, source: Path, *, every: int) -> float:
-    """Mean VMAF of every so-many-th frame, the source scaled to the size of the output."""
+    """Mean VMAF of every so-many-th frame, the source scaled to the size of the output.
+
+    Both must have the same frames.
+    """
     graph = (
-        "[0:v]settb=AVTB,setpts=PTS-STARTPTS,split[made][size];"
-        "[1:v]settb=AVTB,setpts=PTS-STARTPTS,format=yuv420p[source];"
+        "[0:v]settb=1/30,setpts=N,split[made][size];"  # by number: rounded times would pair neighbours
+        "[1:v]settb=1/30,setpts=N,format=yuv420p[source];"
         "[source][size]scale=rw:rh:flags=bicubic[reference];"
         f"[made][reference]libvmaf=n_threads={os.cpu_count()}:n_subsample={every}"
     )
