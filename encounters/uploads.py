@@ -225,7 +225,7 @@ def _begin_at_store(video: Video) -> None:
 
 
 def stored_parts(video: Video) -> list[StoredPart]:
-    """What the store has of an unfinished upload; nothing once it is received.
+    """What the store has of an unfinished upload; nothing once it has joined the parts.
 
     Raises `UploadGone` if the store forgot the upload; announcing the file again begins it anew.
     """
@@ -235,6 +235,8 @@ def stored_parts(video: Video) -> list[StoredPart]:
     try:
         return _parts(video)
     except NoSuchUpload as error:
+        if _is_whole(video):  # joined in this very moment, or just before our process died
+            return []
         _forget_upload(video)
         raise UploadGone from error
     except StoreError as error:
@@ -316,6 +318,8 @@ def _join(video: Video) -> None:
         _forget_upload(video)
         raise UploadGone from error
     except PartsRefused as error:
+        if _is_whole(video):  # somebody else joined them in this very moment
+            return
         # A part was signed anew for bytes that never came. Which one, nobody says: none is known now.
         video.parts.all().delete()
         raise PartsMissing(missing=[]) from error

@@ -272,6 +272,16 @@ test("a part that the store lost is sent in another round", async () => {
   assert.equal(server.content(), CONTENT);
 });
 
+test("what another tab completed in the same moment is not sent again", async () => {
+  server.before = (method, path) => {
+    if (path === "7/complete/") return answer(409, { code: "parts_missing", message: "A piece is missing." });
+    return method === "GET" ? answer(200, { parts: [], received: true }) : undefined;
+  };
+
+  assert.deepEqual(await uploadOf().run(), { id: "7" });
+  assert.equal(server.puts.length, Math.ceil(CONTENT.length / PART));
+});
+
 test("after three rounds without success it gives up", async () => {
   server.before = (method, path) =>
     path === "7/complete/" ? answer(409, { code: "parts_missing", message: "A piece is missing." }) : undefined;

@@ -116,7 +116,9 @@ export class Upload {
         return (await this.#call("POST", `${this.id}/complete/`, {})).video;
       } catch (error) {
         if (!(error instanceof Refused) || error.code !== "parts_missing") throw error;
-        there = (await this.#call("GET", `${this.id}/`)).parts;
+        const now = await this.#call("GET", `${this.id}/`);
+        if (now.received) return { id: this.id };
+        there = now.parts;
       }
     }
     throw new Refused("parts_missing", "The video did not arrive whole. Please try again.");
