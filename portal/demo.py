@@ -26,7 +26,7 @@ from transcoding.store import object_store
 BARE = "    "
 """Begins each line of the table, so that it is printed without a process's name before it."""
 BIRTH_DATE = date(1958, 3, 27)
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 def wait_for_everything() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transcoding.engine.store import S3Store, StoreError
 
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 class StoreDidNotStart(Exception):

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from portal.seaweed import free_port
 
-START_SECONDS = 90
+START_SECONDS = 300
 expect.set_options(timeout=20_000)  # a busy machine is no failure
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
@@ -79,7 +79,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         "VAR_DIR": str(var),
         "PORT": str(free_port()),
         "S3_PORT": str(free_port()),
-        "LEASE_SECONDS": "9",
         "PYTHONWARNINGS": "default",
     }
     with (var / "output.log").open("wb") as log:
