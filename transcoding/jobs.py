@@ -22,7 +22,6 @@ from transcoding.engine.contracts import (
     FailureCode,
     Limits,
     Outcome,
-    OutputKind,
     TranscodeRequest,
     TranscodeResult,
 )
@@ -279,7 +278,3 @@ def _finished(job: TranscodeJob) -> None:
         extra={"job": str(job.pk), "status": job.status, "code": job.failure_code, "attempt": job.attempt},
     )
     job_finished.send(sender=TranscodeJob, job=job)
-
-
-def mp4_of(job: TranscodeJob) -> Rendition | None:
-    return job.renditions.filter(kind=OutputKind.MP4).first()

@@ -98,7 +98,7 @@ def test_success_is_filed_with_all_that_was_made(attempt, heard):
         "mp4": "video/mp4",
         "poster": "image/jpeg",
     }
-    mp4 = jobs.mp4_of(job)
+    mp4 = job.renditions.get(kind="mp4")
     assert (mp4.object_key, mp4.width, mp4.height) == (f"{job.source_key[:-4]}.web.mp4", 720, 1280)
     assert mp4.clock == "1:05"
     assert heard == [(job.pk, Status.SUCCEEDED, True)]

@@ -84,7 +84,7 @@ def test_a_result_left_behind_is_taken(store):
 
     job = TranscodeJob.objects.get()
     assert (job.status, job.attempt) == (Status.SUCCEEDED, 1)
-    assert jobs.mp4_of(job).object_key.endswith(".web.mp4")
+    assert job.renditions.get(kind="mp4").object_key.endswith(".web.mp4")
     assert TranscodeAttempt.objects.get().outcome == AttemptOutcome.SUCCEEDED
 
 
