@@ -18,8 +18,8 @@ from transcoding.engine.storyboard import Sheet
 from transcoding.engine.verify import Verifier
 
 SOURCE, MP4, FRAMES, STORYBOARD = "source", "output.mp4", "frames.json.gz", "storyboard.jpg"
-_OUT_OF_MEMORY = ("Cannot allocate memory", "malloc of size")
-"""In the words of ffmpeg and of x264."""
+_OUT_OF_MEMORY = ("Cannot allocate memory", "malloc of size", "pthread_create() failed")
+"""In the words of ffmpeg and of x264. A thread wants address space for its stack."""
 MP4_SHARE = 0.97
 """Fraction done once the MP4 is there; the poster takes the rest."""
 COPY_UNCLEAN = "copy_unclean: a copy was tried and did not come out clean, so all is encoded"
