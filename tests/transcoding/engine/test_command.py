@@ -145,9 +145,11 @@ def test_a_wrong_command_line_is_not_mistaken_for_a_bad_video():
 def test_ending_it_kills_ffmpeg_and_cleans_up(clip: Clip, tmp_path: Path):
     source = clip("long.mov", *LONG)
     arguments = [sys.executable, REPOSITORY / "manage.py", "transcode", source, tmp_path / "out.mp4"]
-    command = subprocess.Popen(arguments, cwd=REPOSITORY)
-    assert eventually(lambda: bool(processes_in(tmp_path)))
-    command.send_signal(signal.SIGTERM)
-    assert command.wait(10) == 128 + signal.SIGTERM
+    with subprocess.Popen(arguments, cwd=REPOSITORY) as command:
+        try:
+            assert any(eventually(lambda: bool(processes_in(tmp_path))) for _ in range(6))
+        finally:
+            command.send_signal(signal.SIGTERM)
+        assert command.wait(30) == 128 + signal.SIGTERM
     assert processes_in(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
