@@ -196,6 +196,26 @@ def test_an_empty_file_is_refused_at_once_and_filed(demo, chromium, desk, tmp_pa
     expect(desk.locator("[data-code=empty]").first).to_be_visible()
 
 
+def test_a_video_chosen_before_the_page_is_ready_is_taken(demo, phone, desk, clip):
+    """On a slow line the button works before the script is there."""
+    sign_in(desk, demo, "clinician")
+    held = []
+
+    def hold(route):  # Playwright looks at the signature, which a built-in has not
+        held.append(route)
+
+    phone.route("**/upload_page*.js", hold)
+    link = open_encounter(desk, demo, "W-6")
+    with phone.expect_request("**/upload_page*.js"):
+        arrive(phone, link)
+    choose(phone, clip.path)
+    expect(queue_item(phone, clip.path.name)).to_have_count(0)
+
+    held[0].continue_()
+
+    expect(queue_item(phone, clip.path.name)).to_contain_text("Sent", timeout=120_000)
+
+
 def test_an_admin_tries_a_failed_conversion_again(demo, phone, desk, tmp_path):
     text = tmp_path / "letter.mov"
     text.write_text("Not a video either.")

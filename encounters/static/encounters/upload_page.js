@@ -14,11 +14,9 @@ const entries = [];
 let wakeLock = null;
 
 for (const id of ["choose", "record"]) {
-  document.getElementById(id).addEventListener("change", (event) => {
-    for (const file of event.target.files) add(file);
-    event.target.value = "";
-    work();
-  });
+  const input = document.getElementById(id);
+  input.addEventListener("change", () => take(input));
+  take(input); // on a slow line it may have been chosen before this script was there
 }
 
 globalThis.addEventListener("beforeunload", (event) => {
@@ -29,7 +27,15 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && entries.some(unfinished)) stayAwake();
 });
 
-const unfinished = (entry) => entry.state === "waiting" || entry.state === "sending";
+function unfinished(entry) {
+  return entry.state === "waiting" || entry.state === "sending";
+}
+
+function take(input) {
+  for (const file of input.files) add(file);
+  input.value = "";
+  work();
+}
 
 function add(file) {
   const item = template.content.firstElementChild.cloneNode(true);
