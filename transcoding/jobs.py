@@ -98,18 +98,25 @@ def claim(job_id: UUID | str, *, host: str, runner: Runner = Runner.LOCAL) -> Tr
         "lease_expires_at": lease(settings.LEASE_SECONDS),
     }
     moved = job.move(
-        Status.QUEUED, to=Status.RUNNING, progress=0.0, started_at=timezone.now(), **claimed
+        Status.QUEUED,
+        to=Status.RUNNING,
+        progress=0.0,
+        seconds_left=None,
+        started_at=timezone.now(),
+        **claimed,
     ) or job.take_extras(**claimed)
     if not moved:
         return None
     return TranscodeAttempt.objects.create(job=job, number=job.attempt, runner=runner, host=host)
 
 
-def heartbeat(attempt: TranscodeAttempt, progress: float) -> bool:
-    """Renew the lease and note the progress. False: the job is no longer this attempt's."""
+def heartbeat(attempt: TranscodeAttempt, progress: float, seconds_left: float | None = None) -> bool:
+    """Renew the lease and note how far it is. False: the job is no longer this attempt's."""
     ours = TranscodeJob.objects.filter(pk=attempt.job_id, attempt=attempt.number)
     until, done = lease(settings.LEASE_SECONDS), min(max(progress, 0.0), 1.0)
-    renewed = ours.filter(status=Status.RUNNING).update(lease_expires_at=until, progress=done)
+    renewed = ours.filter(status=Status.RUNNING).update(
+        lease_expires_at=until, progress=done, seconds_left=seconds_left
+    )
     return bool(renewed or ours.filter(extras=Extras.RUNNING).update(lease_expires_at=until))
 
 

@@ -72,6 +72,8 @@ class TranscodeJob(models.Model):
     """When the doorbell was last rung: a task put into the queue."""
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     progress = models.FloatField(default=0.0)
+    seconds_left = models.FloatField(null=True, blank=True)
+    """By its pace of late, as of the last heartbeat; None while that cannot be told."""
     facts = models.JSONField(default=dict, blank=True)
     plan = models.JSONField(default=dict, blank=True)
     """`{"video": copy|encode, "audio": copy|encode|none, "reasons": ["code: words", …]}`"""
@@ -144,6 +146,11 @@ class TranscodeJob(models.Model):
     @property
     def percent(self) -> int:
         return int(self.progress * 100)
+
+    @property
+    def time_left(self) -> str:
+        """In plain words; empty while it cannot be told."""
+        return _in_words(self.seconds_left) if self.seconds_left is not None else ""
 
     @property
     def seconds(self) -> float | None:
@@ -259,3 +266,12 @@ def rendition(renditions: Iterable[Rendition], kind: OutputKind) -> Rendition | 
 def lease(seconds: int) -> Any:
     """When a lease that starts now runs out."""
     return timezone.now() + timedelta(seconds=seconds)
+
+
+def _in_words(seconds: float) -> str:
+    if seconds < 20:  # noqa: PLR2004
+        return "a few seconds left"
+    if seconds < 90:  # noqa: PLR2004
+        return "about a minute left"
+    minutes = round(seconds / 60)
+    return f"about {minutes} minutes left" if minutes < 90 else f"about {round(minutes / 60)} hours left"  # noqa: PLR2004

@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection
 from transcoding import jobs
 from transcoding.engine.contracts import Outcome, TranscodeResult
 from transcoding.engine.errors import EngineError
+from transcoding.engine.progress import Pace
 from transcoding.engine.transcode import transcode
 from transcoding.models import AT_WORK, Status, TranscodeAttempt, TranscodeJob
 from transcoding.store import object_store
@@ -38,6 +39,7 @@ class Heartbeat:
     def __init__(self, attempt: TranscodeAttempt) -> None:
         self.attempt = attempt
         self.progress = 0.0
+        self._pace = Pace()
         self.lost = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -56,6 +58,7 @@ class Heartbeat:
         if self.lost:
             raise LeaseLost
         self.progress = progress
+        self._pace.hear(progress)
 
     def _beat(self) -> None:
         try:
@@ -68,7 +71,7 @@ class Heartbeat:
 
     def _renew(self) -> None:
         try:
-            self.lost = not jobs.heartbeat(self.attempt, self.progress)
+            self.lost = not jobs.heartbeat(self.attempt, self.progress, self._pace.seconds_left)
         except DatabaseError:
             # The lease outlives several missed beats; a database that stays away ends it.
             logger.warning("heartbeat missed", extra={"job": str(self.attempt.job_id)})

@@ -34,6 +34,31 @@ def test_progress_stays_a_fraction(attempt, told, noted):
     assert TranscodeJob.objects.get().progress == noted
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, ""),
+        (4.0, "a few seconds left"),
+        (61.0, "about a minute left"),
+        (130.0, "about 2 minutes left"),
+        (7200.0, "about 2 hours left"),
+    ],
+)
+def test_the_time_left_is_said_in_plain_words(attempt, seconds, words):
+    jobs.heartbeat(attempt, 0.5, seconds)
+
+    assert TranscodeJob.objects.get().time_left == words
+
+
+def test_another_attempt_begins_without_the_estimate_of_the_last(attempt):
+    jobs.heartbeat(attempt, 0.5, 61.0)
+    attempt.job.move(Status.RUNNING, to=Status.QUEUED, lease_expires_at=None)
+
+    jobs.claim(attempt.job_id, host="worker-2")
+
+    assert TranscodeJob.objects.get().seconds_left is None
+
+
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.CANCELLED])
 def test_it_says_no_once_the_job_is_another_s(attempt, status):
     final = timezone.now() if status == Status.CANCELLED else None
