@@ -3,7 +3,7 @@
 All names are relative to the job's folder and ours.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,9 @@ import ffmpeg
 
 from transcoding.engine import codecs
 from transcoding.engine.contracts import Limits, Treatment
+from transcoding.engine.packets import Packets
 from transcoding.engine.plan import AudioPlan, Plan, VideoPlan
+from transcoding.engine.probe import guarded
 from transcoding.engine.storyboard import HAIR, Sheet
 
 _GLOBAL = ("-nostdin", "-hide_banner", "-v", "error", "-y", "-max_alloc", str(codecs.LARGEST_ALLOCATION))
@@ -37,15 +39,40 @@ _PAST_LIMIT = 1.0
 """Seconds past the longest allowed duration at which encoding ends, whatever the source claims."""
 POSTER_SIDE = 1280
 LUMA_SIDE = 32
+_LUMA_FILTERS = f"scale={LUMA_SIDE}:{LUMA_SIDE}:flags=area,format=gray"
+_POSTER_QUALITY, _STORYBOARD_QUALITY = 3, 4
+_JPEG = {"c:v": "mjpeg", "f": "image2", **_NAMELESS}
+_ONE_JPEG = {**_JPEG, "frames:v": 1, "update": 1}
+_FILM = "[film]"
+_RAW = {"c:v": "rawvideo", "f": "rawvideo"}
 
 
-def conversion(plan: Plan, limits: Limits, source: str, output: str) -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """What an encode makes beside the MP4, of the frames that it has decoded anyway."""
+
+    moments: tuple[float, ...]
+    """Seconds after the first frame, rising: there, and of the first frame, a poster is taken."""
+    interval: float
+    """At least so many seconds lie between two pictures of the storyboard."""
+    small: tuple[int, int]
+    """Width and height of one of them, in pixels."""
+    posters: str = "poster%d.jpg"
+    """Numbered from 0."""
+    luma: str = "posters.luma"
+    """32 x 32 grey bytes for each poster, in turn."""
+    storyboard: str = "storyboard.raw"
+    """The small pictures in turn, as planes of 4:2:0."""
+
+
+def conversion(
+    plan: Plan, limits: Limits, source: str, output: str, pictures: Pictures | None = None
+) -> list[str]:
     """Make the MP4 that every browser plays: H.264 and AAC, index first, no metadata of any kind.
 
     Where the picture is copied, ffmpeg stops at the first error: what it would go on with is not clean.
     """
     opened = _opened(source, plan.container, limits)
-    streams = [opened[str(index)] for index in (plan.video.index, plan.audio.index) if index is not None]
     options = {
         **_NAMELESS,
         **_video_options(plan.video),
@@ -55,9 +82,60 @@ def conversion(plan: Plan, limits: Limits, source: str, output: str) -> list[str
         "movflags": "+faststart",
         "empty_hdlr_name": 1,
     }
-    written = ffmpeg.output(*streams, f"file:{output}", **options)
+    if pictures:
+        options |= {"filter_complex": _shared_graph(plan.video, pictures), "map": _FILM}
+        film = ffmpeg.output(opened, f"file:{output}", **options)
+        words = ffmpeg.get_args(ffmpeg.merge_outputs(film, *_picture_outputs(opened, pictures)))
+        if plan.audio.index is not None:
+            behind = words.index(_FILM) + 1  # ffmpeg-python knows of one `-map` where a label is named
+            words[behind:behind] = ["-map", f"0:{plan.audio.index}"]
+        return [*_GLOBAL, *_PROGRESS, *words]
+    if plan.video.filters:
+        options["vf"] = ",".join(plan.video.filters)
+    streams = [opened[str(index)] for index in (plan.video.index, plan.audio.index) if index is not None]
     strict = _STRICT if plan.video.treatment is Treatment.COPY else ()
-    return [*_GLOBAL, *strict, *_PROGRESS, *ffmpeg.get_args(written)]
+    return [
+        *_GLOBAL,
+        *strict,
+        *_PROGRESS,
+        *ffmpeg.get_args(ffmpeg.output(*streams, f"file:{output}", **options)),
+    ]
+
+
+def _shared_graph(plan: VideoPlan, pictures: Pictures) -> str:
+    """The film's filters once, and from their end what the pictures need."""
+    chains = (
+        f"[0:{plan.index}]{','.join(plan.filters)},split=3{_FILM}[moments][board]",
+        f"[moments]{_at(pictures.moments)},split[posters][luma]",
+        f"[posters]{_poster_filters(plan)}[poster]",
+        f"[luma]{_LUMA_FILTERS}[grey]",
+        f"[board]{_every(pictures.interval)},{_small(pictures.small, plan)}[small]",
+    )
+    return ";".join(chains)
+
+
+def _picture_outputs(opened: Any, pictures: Pictures) -> list[Any]:
+    made = (
+        ("[poster]", pictures.posters, {**_JPEG, "q:v": _POSTER_QUALITY, "start_number": 0}),
+        ("[grey]", pictures.luma, _RAW),
+        ("[small]", pictures.storyboard, _RAW),
+    )
+    return [
+        ffmpeg.output(opened, f"file:{name}", map=label, fps_mode="passthrough", **form)
+        for label, name, form in made
+    ]
+
+
+def _at(moments: Sequence[float]) -> str:
+    """Of all frames, the first, and the first one at or after each of these moments."""
+    since = "prev_selected_t-start_t"
+    crossed = [rf"gte(t-start_t\,{at:.6f})*lt({since}\,{at:.6f})" for at in moments]
+    return "select=" + "+".join(["isnan(prev_selected_t)", *crossed])
+
+
+def _every(interval: float) -> str:
+    """Of all frames, those that lie so many seconds apart: as `storyboard` counts on."""
+    return rf"select=isnan(prev_selected_t)+gte(t-prev_selected_t\,{interval - HAIR:.6f})"
 
 
 def decode_whole(limits: Limits, mp4: str) -> list[str]:
@@ -78,40 +156,41 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True)
 class Spot:
-    """A piece of a film to try. Seconds."""
+    """A piece of a film to try, from a key frame on."""
 
     start: float
-    seconds: float
+    """Seconds."""
+    frames: int
 
 
-def spots(times: Sequence[float], keyframes: Sequence[float], pixels: int) -> list[Spot]:
+def spots(found: Packets, pixels: int) -> list[Spot]:
     """The first and the last group of pictures, or what a moment decodes of them, and key frames between.
 
-    `pixels` are those of one frame.
+    `pixels` are those of one frame. Of a group that needs frames before it, the key frame only.
     """
-    most = max(1, _SPOT_PIXELS // max(pixels, 1))
-    first, last = keyframes[0], keyframes[-1]
-    between = [keyframes[len(keyframes) * part // 4] for part in (1, 2, 3)]
-    chosen = dict.fromkeys(between, 0.0) | {key: _reach(times, key, most) for key in (last, first)}
-    return [Spot(start=start, seconds=seconds) for start, seconds in sorted(chosen.items())]
+    most, keys = max(1, _SPOT_PIXELS // max(pixels, 1)), found.keyframes
+    between = [keys[len(keys) * part // 4] for part in (1, 2, 3)]
+    whole = [key for key in (keys[-1], keys[0]) if key in found.restarts]
+    chosen = dict.fromkeys((*between, keys[-1], keys[0]), 1)
+    chosen |= {key: min(most, _length(found.times, keys, key)) for key in whole}
+    return [Spot(start=start, frames=frames) for start, frames in sorted(chosen.items())]
 
 
-def _reach(times: Sequence[float], key: float, most: int) -> float:
-    """Seconds from a key frame to the last of so many frames."""
-    return times[min(bisect_left(times, key) + most, len(times)) - 1] - key
+def _length(times: Sequence[float], keyframes: Sequence[float], key: float) -> int:
+    """Frames from a key frame to the next one, or to the end."""
+    following = bisect_right(keyframes, key)
+    end = bisect_left(times, keyframes[following]) if following < len(keyframes) else len(times)
+    return end - bisect_left(times, key)
 
 
 def decode_spots(limits: Limits, mp4: str, tried: Sequence[Spot]) -> list[str]:
-    """Decode pieces of our own MP4 and keep nothing."""
-    nothing = [
-        ffmpeg.output(
-            _opened(mp4, "mov", limits, **_from_key_frame(spot.start), t=f"{spot.seconds + HAIR:.6f}")["v:0"],
-            "-",
-            **_TO_NOTHING,
-        )
-        for spot in tried
+    """For ffprobe, which opens the MP4 once for all pieces and prints a line for each frame."""
+    intervals = ",".join(f"{spot.start + HAIR:.6f}%+#{spot.frames}" for spot in tried)
+    return [
+        *guarded("mov", limits),
+        *("-select_streams", "v:0", "-read_intervals", intervals),
+        *("-show_entries", "frame=pts_time", "-of", "csv=p=0", f"file:{mp4}"),
     ]
-    return [*_GLOBAL, *_STRICT, *_PROGRESS, *ffmpeg.get_args(ffmpeg.merge_outputs(*nothing))]
 
 
 def _from_key_frame(at: float) -> dict[str, Any]:
@@ -130,21 +209,8 @@ def poster(
     picture, luma = into
     start = _from_key_frame(moment.at) if moment.is_key else _from_any_frame(moment.at)
     frames = _opened(source, "mov", limits, **start)["v:0"]
-    jpeg = {
-        "vf": f"{_shrunk(POSTER_SIDE)},{_as_jpeg(colours)}",
-        "frames:v": 1,
-        "update": 1,
-        "q:v": 3,
-        "c:v": "mjpeg",
-        "f": "image2",
-        **_NAMELESS,
-    }
-    grey = {
-        "vf": f"scale={LUMA_SIDE}:{LUMA_SIDE}:flags=area,format=gray",
-        "frames:v": 1,
-        "c:v": "rawvideo",
-        "f": "rawvideo",
-    }
+    jpeg = {"vf": _poster_filters(colours), **_ONE_JPEG, "q:v": _POSTER_QUALITY}
+    grey = {"vf": _LUMA_FILTERS, "frames:v": 1, **_RAW}
     both = ffmpeg.merge_outputs(
         ffmpeg.output(frames, f"file:{picture}", **jpeg), ffmpeg.output(frames, f"file:{luma}", **grey)
     )
@@ -158,29 +224,37 @@ def storyboard(
     picture, count = into
     skipping = {"skip_frame": "nokey"} if laid_out.keys_only else {}
     frames = _opened(mp4, "mov", limits, **skipping)["v:0"]
-    far = laid_out.interval - HAIR
-    select = rf"select=isnan(prev_selected_t)+gte(t-prev_selected_t\,{far:.6f})"
-    small = f"scale={laid_out.width}:{laid_out.height}:flags=area,setsar=1,{_as_jpeg(colours)}"
-    jpeg = {
-        "vf": f"{select},{small},tile={laid_out.columns}x{laid_out.rows}",
-        "fps_mode": "passthrough",
-        "frames:v": 1,
-        "update": 1,
-        "q:v": 4,
-        "c:v": "mjpeg",
-        "f": "image2",
-        **_NAMELESS,
-    }
-    bytes_ = {
-        "vf": f"{select},scale=1:1,format=gray",
-        "fps_mode": "passthrough",
-        "c:v": "rawvideo",
-        "f": "rawvideo",
-    }
+    select, size = _every(laid_out.interval), (laid_out.width, laid_out.height)
+    tiles = f"tile={laid_out.columns}x{laid_out.rows}"
+    jpeg = {"vf": f"{select},{_small(size, colours)},{tiles}", **_ONE_JPEG, "q:v": _STORYBOARD_QUALITY}
+    bytes_ = {"vf": f"{select},scale=1:1,format=gray", **_RAW}
     both = ffmpeg.merge_outputs(
-        ffmpeg.output(frames, f"file:{picture}", **jpeg), ffmpeg.output(frames, f"file:{count}", **bytes_)
+        ffmpeg.output(frames, f"file:{picture}", fps_mode="passthrough", **jpeg),
+        ffmpeg.output(frames, f"file:{count}", fps_mode="passthrough", **bytes_),
     )
     return [*_GLOBAL, *_PROGRESS, *ffmpeg.get_args(both)]
+
+
+def tiled(laid_out: Sheet, pictures: str, picture: str) -> list[str]:
+    """The sheet as one JPEG, of small pictures that an encode has made."""
+    opened = ffmpeg.input(
+        f"file:{pictures}",
+        f="rawvideo",
+        pixel_format="yuvj420p",
+        video_size=(laid_out.width, laid_out.height),
+        protocol_whitelist=codecs.PROTOCOLS,
+    )
+    chosen = rf"select=not(mod(n\,{laid_out.step})),tile={laid_out.columns}x{laid_out.rows}"
+    options = {"vf": chosen, **_ONE_JPEG, "q:v": _STORYBOARD_QUALITY}
+    return [*_GLOBAL, *_PROGRESS, *ffmpeg.get_args(ffmpeg.output(opened, f"file:{picture}", **options))]
+
+
+def _poster_filters(colours: VideoPlan) -> str:
+    return f"{_shrunk(POSTER_SIDE)},{_as_jpeg(colours)}"
+
+
+def _small(size: tuple[int, int], colours: VideoPlan) -> str:
+    return f"scale={size[0]}:{size[1]}:flags=area,setsar=1,{_as_jpeg(colours)}"
 
 
 def _shrunk(side: int) -> str:
@@ -213,7 +287,6 @@ def _video_options(plan: VideoPlan) -> dict[str, Any]:
     if plan.treatment is Treatment.COPY:
         return {"c:v": "copy", "bsf:v": _WITHOUT_SEI}
     return {
-        "vf": ",".join(plan.filters),
         "fps_mode": "vfr",
         "enc_time_base:v": "1:90000",
         "c:v": "libx264",

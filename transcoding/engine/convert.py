@@ -1,10 +1,11 @@
 """Turn one local file into a web MP4, a poster and a frame index. Knows no store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from transcoding.engine import command, frames, poster, storyboard
+from transcoding.engine import command, frames, packets, poster, storyboard
 from transcoding.engine.binaries import find_ffmpeg
 from transcoding.engine.contracts import FailureCode, Limits, OnProgress, Treatment
 from transcoding.engine.errors import BadInput, ConverterKilled, DiskFull
@@ -15,6 +16,7 @@ from transcoding.engine.probe import probe
 from transcoding.engine.progress import Progress
 from transcoding.engine.run import Budget, Run, Stop, run
 from transcoding.engine.storyboard import Sheet
+from transcoding.engine.transfer import Aside, Check
 from transcoding.engine.verify import Verifier
 
 SOURCE, MP4, FRAMES, STORYBOARD = "source", "output.mp4", "frames.json.gz", "storyboard.jpg"
@@ -95,8 +97,8 @@ def examine(source: Path, workdir: Path, limits: Limits) -> Converted:
     try:
         examination.decide()
     except BadInput as refusal:
-        return replace(examination.done, code=refusal.code, detail=refusal.detail)
-    return examination.done
+        return examination.account(code=refusal.code, detail=refusal.detail)
+    return examination.account()
 
 
 def _under_our_name(source: Path, workdir: Path) -> Path:
@@ -117,26 +119,40 @@ class Conversion:
         self._limits = limits
         self._on_progress = on_progress
         self._fraction = 0.0
-        self._verifier = Verifier(limits, self._run, self._count, self._tick)
+        self._with_pictures = False
+        self._pictures: command.Pictures | None = None
+        """Made beside the MP4 that is there now."""
+        self._runs: list[Run] = []
+        """Every one so far, of more than one thread."""
+        self._verifier = Verifier(limits, self._run, self._runs.append, self._tick)
 
     def begin(self, *, with_poster: bool = True) -> Converted:
         """All that it takes to watch the video."""
+        self._with_pictures = with_poster
         try:
             self.decide()
             self.make_mp4()
             if with_poster:
-                self.make_poster()
                 self.make_frame_index()
         except BadInput as refusal:
-            return replace(self.done, code=refusal.code, detail=refusal.detail, mp4=None, made=None)
-        return self.done
+            return self.account(code=refusal.code, detail=refusal.detail, mp4=None, made=None)
+        return self.account()
 
     def finish(self) -> Converted:
         """What may follow: the whole of a copy is decoded, and replaced if that fails; and a storyboard."""
         if self.done.video is Treatment.COPY and (complaint := self._verifier.decode_whole(self._mp4)):
             self._replace_copy(complaint)
         self._make_storyboard()
-        return self.done
+        return self.account()
+
+    def account(self, **changes: Any) -> Converted:
+        """What is known so far, with what it has cost."""
+        return replace(
+            self.done,
+            cpu_seconds=sum(one.cpu_seconds for one in self._runs),
+            peak_memory=max((one.peak_memory for one in self._runs), default=0),
+            **changes,
+        )
 
     def _replace_copy(self, complaint: str) -> None:
         """Encode from the original; keep the copy if even that cannot be done."""
@@ -145,14 +161,11 @@ class Conversion:
         self.done = replace(copied, detail=f"The copy could not be decoded whole. {complaint}")
         try:
             self.encode()
-            self.make_poster()
             self.make_frame_index()
         except BadInput:
             aside.replace(self._mp4)
             self.done = replace(
                 copied,
-                cpu_seconds=self.done.cpu_seconds,
-                peak_memory=self.done.peak_memory,
                 detail=self.done.detail,
                 notes=(*copied.notes, COPY_KEPT),
             )
@@ -166,12 +179,29 @@ class Conversion:
         assert done.made  # noqa: S101 - begin() comes first
         assert done.packets  # noqa: S101 - as above
         video, is_copy = done.made.video[0], done.video is Treatment.COPY
-        size = (video.width, video.height)
-        laid_out = storyboard.sheet(done.packets, video.duration or 0.0, size, is_copy=is_copy)
+        size, length = (video.width, video.height), video.duration or 0.0
+        if laid_out := self._tiled(done.packets, size):
+            self._keep_storyboard(laid_out)
+            return
+        laid_out = storyboard.sheet(done.packets, length, size, is_copy=is_copy)
         if self._draw(laid_out):
-            self.done = replace(self.done, storyboard=self._mp4.with_name(STORYBOARD), sheet=laid_out)
+            self._keep_storyboard(laid_out)
         else:
             self.done = replace(self.done, notes=(*self.done.notes, NO_STORYBOARD))
+
+    def _keep_storyboard(self, laid_out: Sheet) -> None:
+        self.done = replace(self.done, storyboard=self._mp4.with_name(STORYBOARD), sheet=laid_out)
+
+    def _tiled(self, found: Packets, size: tuple[int, int]) -> Sheet | None:
+        """A sheet of the small pictures that an encode has made; None if they will not do."""
+        made = self._pictures
+        if made is None:
+            return None
+        laid_out = storyboard.sheet_of(found, size, made.interval)
+        raw = self._mp4.with_name(made.storyboard)
+        if raw.stat().st_size != storyboard.raw_bytes(laid_out):
+            return None
+        return laid_out if self._run(command.tiled(laid_out, made.storyboard, STORYBOARD)).succeeded else None
 
     def _draw(self, laid_out: Sheet) -> bool:
         """Whether the sheet came out with as many pictures as its index will name."""
@@ -184,7 +214,7 @@ class Conversion:
         return result.succeeded and count.exists() and count.stat().st_size == len(laid_out.times)
 
     def decide(self) -> None:
-        facts = probe(self._source, self._limits, self._count, self._tick)
+        facts = probe(self._source, self._limits, self._runs.append, self._tick)
         self.done = replace(self.done, facts=facts)
         self.done = replace(self.done, plan=plan(facts, self._limits))
 
@@ -209,37 +239,12 @@ class Conversion:
         frames.write(path, self.done.packets.times)
         self.done = replace(self.done, frame_index=path)
 
-    def make_poster(self) -> None:
-        """The first good frame, or the best of those tried."""
-        assert self.done.plan  # noqa: S101 - make_mp4() comes first
-        assert self.done.packets  # noqa: S101 - as above
-        best: poster.Candidate | None = None
-        for picture, luma, arguments in poster.attempts(
-            self._mp4, self.done.packets, self.done.plan.video, self._limits
-        ):
-            candidate = poster.judged(picture, luma, self._run(arguments))
-            if candidate and (best is None or candidate.merit > best.merit):
-                best = candidate
-            if best and best.is_good:
-                break
-        if best is None:
-            raise BadInput(FailureCode.OUTPUT_INVALID, "No frame of the output can be shown.")
-        self.done = replace(self.done, poster=best.picture)
-
     def _tick(self) -> None:
         self._on_progress(self._fraction)
 
-    def _count(self, result: Run) -> None:
-        """Add up what every child process cost."""
-        self.done = replace(
-            self.done,
-            cpu_seconds=self.done.cpu_seconds + result.cpu_seconds,
-            peak_memory=max(self.done.peak_memory, result.peak_memory),
-        )
-
     def _copies(self, chosen: Plan) -> bool:
         """Whether the plan, which copies a stream or both, could be carried out and came out clean."""
-        result = self._convert(chosen)
+        result = self._convert(chosen, self._wanted_pictures(chosen))
         is_copy = chosen.video.treatment is Treatment.COPY
         if result.stopped is None and (not result.succeeded or (is_copy and result.log)):
             return self._unclean(result.log)
@@ -261,25 +266,59 @@ class Conversion:
 
     def _encode(self, chosen: Plan) -> None:
         self.done = replace(self.done, plan=chosen)
-        result = self._convert(chosen)
-        if not result.succeeded and result.stopped is None and chosen.audio.index is not None:
+        result = self._convert(chosen, self._wanted_pictures(chosen))
+        if self._may_try_less(result) and self._pictures:
+            result = self._convert(chosen)
+        if self._may_try_less(result) and chosen.audio.index is not None:
             chosen = self._without_sound(chosen)
             result = self._convert(chosen)
         self._check(result)
         self._verify(chosen)
 
+    @staticmethod
+    def _may_try_less(result: Run) -> bool:
+        """Whether it failed of itself: a broken sound track or picture must not cost the film."""
+        return not result.succeeded and result.stopped is None
+
+    def _wanted_pictures(self, chosen: Plan) -> command.Pictures | None:
+        if not self._with_pictures or chosen.video.treatment is not Treatment.ENCODE:
+            return None
+        return command.Pictures(
+            moments=poster.moments(chosen.duration),
+            interval=storyboard.interval_for(chosen.duration),
+            small=storyboard.picture_size((chosen.video.width, chosen.video.height)),
+        )
+
     def _verify(self, chosen: Plan) -> None:
+        """Raises BadInput if the MP4 is not what was planned. Beside that, its poster is taken."""
         assert self.done.facts  # noqa: S101 - there is no plan without facts
-        found = self._verifier.verify(self._mp4, chosen, self.done.facts)
-        self.done = replace(self.done, mp4=self._mp4, made=found.facts, packets=found.packets)
+        found = packets.read(self._mp4)
+        with Aside(lambda check: self._best_poster(chosen, found, check)) as taking:
+            made = self._verifier.verify(self._mp4, chosen, self.done.facts, found)
+            best = taking.result(self._tick)
+        if self._with_pictures and best is None:
+            raise BadInput(FailureCode.OUTPUT_INVALID, "No frame of the output can be shown.")
+        picture = best.picture if best else None
+        self.done = replace(self.done, mp4=self._mp4, made=made, packets=found, poster=picture)
+
+    def _best_poster(self, chosen: Plan, found: Packets, check: Check) -> poster.Candidate | None:
+        """The first good frame, or the best of those tried."""
+        return poster.best_of(self._posters(chosen, found, check)) if self._with_pictures else None
+
+    def _posters(self, chosen: Plan, found: Packets, check: Check) -> Iterator[poster.Candidate | None]:
+        """Those that an encode made on the way; or else what is tried with the MP4 itself."""
+        if self._pictures and (made := poster.candidates(self._mp4.parent, self._pictures)):
+            yield from made
+            return
+        for picture, luma, arguments in poster.attempts(self._mp4, found, chosen.video, self._limits):
+            yield poster.judged(picture, luma, self._run(arguments, on_tick=check))
 
     def _without_sound(self, chosen: Plan) -> Plan:
-        """A broken sound track must not cost the picture."""
         silent = replace(chosen, audio=NO_AUDIO)
         self.done = replace(self.done, plan=silent, notes=(*self.done.notes, SOUND_LOST))
         return silent
 
-    def _convert(self, chosen: Plan) -> Run:
+    def _convert(self, chosen: Plan, pictures: command.Pictures | None = None) -> Run:
         progress, begun = Progress(chosen.duration), self._fraction
 
         def hear(chunk: bytes) -> bool:
@@ -287,7 +326,8 @@ class Conversion:
             self._fraction = max(begun, MP4_SHARE * progress.fraction)
             return news
 
-        arguments = command.conversion(chosen, self._limits, self._source.name, self._mp4.name)
+        self._pictures = pictures
+        arguments = command.conversion(chosen, self._limits, self._source.name, self._mp4.name, pictures)
         result = self._run(arguments, hear)
         self.done = replace(self.done, run=result)
         return result
@@ -296,6 +336,7 @@ class Conversion:
         self,
         arguments: list[str],
         on_output: Callable[[bytes], bool] = lambda chunk: True,
+        on_tick: Callable[[], None] | None = None,
     ) -> Run:
         """One ffmpeg run, its cost added up. Raises DiskFull and ConverterKilled."""
         limits = self._limits
@@ -310,9 +351,9 @@ class Conversion:
                 file_bytes=limits.output_bytes,
             ),
             on_output=on_output,
-            on_tick=self._tick,
+            on_tick=on_tick or self._tick,
         )
-        self._count(result)
+        self._runs.append(result)
         if result.killed_from_outside:
             raise ConverterKilled("ffmpeg was killed by something outside the engine.")
         if "No space left on device" in result.log:

@@ -1,26 +1,28 @@
-"""Every packet of our own MP4: its times, and what hides in its pictures."""
+"""Every packet of our own MP4: its times, its place, and what hides in its pictures.
+
+Read from the tables of the index, as a browser does, and from the packets themselves; without a demuxer,
+which would take as long as the copy itself.
+Source: ISO/IEC 14496-12, sections 8.6.1 (times), 8.6.2 (key frames), 8.6.6 (edit list) and 8.7 (places).
+"""
 
 import mmap
+import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from transcoding.engine import boxes
-from transcoding.engine.binaries import find_ffprobe
-from transcoding.engine.contracts import FailureCode, Limits
-from transcoding.engine.errors import BadInput, ConverterKilled
-from transcoding.engine.probe import OnRun, OnTick, guarded
-from transcoding.engine.run import Budget, run
+from transcoding.engine.contracts import FailureCode
+from transcoding.engine.errors import BadInput
 
-_ENTRIES = "packet=codec_type,pts_time,dts_time,size,pos,flags"
-_BYTES_PER_SECOND = 64 * 1024
-"""Of ffprobe's answer, for each second of the film: enough for a thousand packets."""
-_LEAST_BYTES = 4 * 1024**2
-_SEI = 6
+_MOST_INDEX = 256 * 1024**2
+"""Bytes: an index has some twenty for each packet."""
+_IDR, _SEI = 5, 6
 _NAL_TYPE = 0x1F
 """Of the first byte of a NAL unit. Source: ITU-T H.264, table 7-1."""
+_EMPTY_EDIT = -1
 
 
 @dataclass(kw_only=True)
@@ -31,100 +33,179 @@ class Packets:
     """Presentation time of each frame, rising."""
     keyframes: "array[float]" = field(default_factory=lambda: array("d"))
     """Presentation times of those frames from which decoding can start, rising."""
-    places: "array[int]" = field(default_factory=lambda: array("q"))
-    """Offset and size of each video packet in turn."""
+    restarts: "array[float]" = field(default_factory=lambda: array("d"))
+    """Of those the ones where decoding starts afresh: no frame after them needs one before them."""
     sounds: int = 0
     flaws: set[str] = field(default_factory=set)
-    """What is wrong with the order of time."""
+    """What is wrong with order, place or content."""
 
 
-def read(mp4: Path, limits: Limits, on_run: OnRun, on_tick: OnTick) -> Packets:
-    """Read the MP4 from end to end. Raises BadInput (`output_invalid`) if that cannot be done."""
-    reader = _Reader()
-    arguments = [*guarded("mov", limits), "-show_entries", _ENTRIES, "-of", "compact=p=0:nk=1"]
-    done = run(
-        find_ffprobe(),
-        [*arguments, f"file:{mp4.name}"],
-        folder=mp4.parent,
-        budget=Budget(
-            seconds=limits.seconds,
-            stall_seconds=limits.stall_seconds,
-            memory_bytes=limits.memory_bytes,
-            file_bytes=0,
-            stdout_bytes=_LEAST_BYTES + int(limits.duration * _BYTES_PER_SECOND),
-        ),
-        on_output=reader.hear,
-        on_tick=on_tick,
-    )
-    on_run(done)
-    if done.killed_from_outside:
-        raise ConverterKilled("ffprobe was killed by something outside the engine.")
-    if not done.succeeded or done.log:
-        raise BadInput(FailureCode.OUTPUT_INVALID, f"The output cannot be read to its end. {done.log}")
-    return reader.packets()
+def read(mp4: Path) -> Packets:
+    """Read the packets of a whole MP4. Raises BadInput (`output_invalid`) if its index makes no sense."""
+    found = Packets()
+    try:
+        with mp4.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            index = _index(content)
+            for track in _boxes(index, b"trak"):
+                _Track(track, index).read_into(found, content, boxes.nal_length_size(mp4))
+    except (struct.error, IndexError, ValueError, OverflowError) as error:
+        raise BadInput(FailureCode.OUTPUT_INVALID, "The index of the output makes no sense.") from error
+    if not found.keyframes:
+        found.flaws.add("there is no key frame")
+    return found
 
 
-class _Reader:
-    """Takes in ffprobe's lines as they come, and keeps numbers only."""
+def _index(content: mmap.mmap) -> bytes:
+    at = 0
+    while at + 8 <= len(content):
+        size = int.from_bytes(content[at : at + 4], "big")
+        header = 8
+        if size == 1:
+            size, header = int.from_bytes(content[at + 8 : at + 16], "big"), 16
+        if content[at + 4 : at + 8] == b"moov" and size <= _MOST_INDEX:
+            return content[at + header : at + size]
+        at += max(size, header)
+    raise ValueError
 
-    def __init__(self) -> None:
-        self._found = Packets()
-        self._rest = b""
-        self._last = {b"video": float("-inf"), b"audio": float("-inf")}
 
-    def hear(self, chunk: bytes) -> bool:
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
-            self._take(line)
-        return True
+def _boxes(parent: bytes, kind: bytes) -> Iterator[bytes]:
+    """Contents of the boxes of this kind right in `parent`."""
+    at = 0
+    while at + 8 <= len(parent):
+        size = int.from_bytes(parent[at : at + 4], "big")
+        if parent[at + 4 : at + 8] == kind:
+            yield parent[at + 8 : at + size]
+        at += max(size, 8)
 
-    def packets(self) -> Packets:
-        found = self._found
-        found.times = array("d", sorted(found.times))
-        found.keyframes = array("d", sorted(found.keyframes))
+
+def _box(parent: bytes, *path: bytes) -> bytes:
+    """Content of the first box at the end of this path; empty if there is none."""
+    for kind in path:
+        parent = next(_boxes(parent, kind), b"")
+    return parent
+
+
+class _Track:
+    """The tables of one track."""
+
+    def __init__(self, track: bytes, index: bytes) -> None:
+        self._track = track
+        self._index = index
+        self._table = _box(track, b"mdia", b"minf", b"stbl")
+        self._scale = _timescale(_box(track, b"mdia", b"mdhd"))
+
+    def read_into(self, found: Packets, content: mmap.mmap, length: int) -> None:
+        """`length`: bytes before each NAL unit that tell its own."""
+        sizes = self._sizes(len(content))
+        places = self._places(sizes)
+        kind = _box(self._track, b"mdia", b"hdlr")[8:12]
+        if any(place + size > len(content) for place, size in zip(places, sizes, strict=True)):
+            found.flaws.add("a packet lies outside the file")
+        if any(lasts <= 0 for lasts in self._lasting(len(sizes))[:-1]):
+            found.flaws.add(f"the time stamps of the {'video' if kind == b'vide' else 'audio'} do not rise")
+        if kind == b"vide":
+            inside = [
+                _units(content, place, place + size, length)
+                for place, size in zip(places, sizes, strict=True)
+            ]
+            self._take_pictures(found, inside)
+        else:
+            found.sounds += len(sizes)
+
+    def _take_pictures(self, found: Packets, inside: Sequence[bytes]) -> None:
+        """`inside`: the types of the NAL units of each packet."""
+        count = len(inside)
+        shown = self._shown(count)
+        delay, begin, end = self._edit()
+        if any(time < begin or time >= end for time in shown):
+            found.flaws.add("frames are hidden by an edit list")
+        times = [delay + (time - begin) / self._scale for time in shown]
+        keys = self._keys(count)
+        found.keyframes.extend(sorted(times[number] for number in keys))
+        found.restarts.extend(sorted(times[number] for number in keys if _IDR in inside[number]))
+        found.times.extend(sorted(times))
         if any(after <= before for before, after in pairwise(found.times)):
             found.flaws.add("two frames are shown at the same time")
-        if not found.keyframes:
-            found.flaws.add("there is no key frame")
-        return found
+        if any(_SEI in units for units in inside):  # cameras write positions there, encoders their settings
+            found.flaws.add("messages are left in the pictures")
+        if b"" in inside:
+            found.flaws.add("a picture is cut off")
 
-    def _take(self, line: bytes) -> None:
-        kind, *values = line.split(b"|")
-        if kind not in self._last or len(values) < 5:  # noqa: PLR2004 - the entries asked for
+    def _runs(self, kind: bytes, form: str) -> Iterator[tuple[int, ...]]:
+        """Entries of a table that begins with version, flags and a count."""
+        table, entry = _box(self._table, kind), struct.Struct(form)
+        if not table:
             return
-        try:
-            shown, decoded = float(values[0]), float(values[1])
-            size, place = int(values[2]), int(values[3])
-        except ValueError:
-            self._found.flaws.add("a packet has no time or no place")
-            return
-        if decoded <= self._last[kind]:
-            self._found.flaws.add(f"the time stamps of the {kind.decode()} do not rise")
-        self._last[kind] = decoded
-        if kind == b"audio":
-            self._found.sounds += 1
-            return
-        self._found.times.append(shown)
-        self._found.places.extend((place, size))
-        if b"K" in values[4]:
-            self._found.keyframes.append(shown)
-        if b"D" in values[4]:
-            self._found.flaws.add("frames are hidden by an edit list")
+        (count,) = struct.unpack_from(">I", table, 4)
+        yield from entry.iter_unpack(table[8 : 8 + count * entry.size])
+
+    def _lasting(self, count: int) -> list[int]:
+        """Units from each packet to the next in the order of decoding."""
+        return [lasts for run, lasts in self._runs(b"stts", ">Ii") for _ in range(min(run, count))]
+
+    def _shown(self, count: int) -> list[int]:
+        """Presentation time of each frame in the order of decoding, in units of the track."""
+        decoded = [0, *accumulate(self._lasting(count)[:-1])]
+        offsets = [offset for run, offset in self._runs(b"ctts", ">Ii") for _ in range(min(run, count))]
+        return [time + offset for time, offset in zip(decoded, offsets or [0] * count, strict=True)]
+
+    def _edit(self) -> tuple[float, int, float]:
+        """Seconds that pass before the film, and what of it is shown: from, up to, in its own units."""
+        movie = _timescale(_box(self._index, b"mvhd"))
+        table = _box(self._track, b"edts", b"elst")
+        form = struct.Struct(">qqI" if table[:1] == b"\x01" else ">iiI")
+        delay, shown = 0.0, list[tuple[int, float]]()
+        for length, start, _ in form.iter_unpack(table[8 : 8 + len(table[8:]) // form.size * form.size]):
+            if start == _EMPTY_EDIT:
+                delay += length / movie
+            else:
+                shown.append((start, start + length * self._scale / movie))
+        if not shown:
+            return delay, 0, float("inf")
+        ((begin, end),) = shown
+        return delay, begin, end
+
+    def _keys(self, count: int) -> Sequence[int]:
+        """Numbers of the key frames, from 0; all frames if there is no table of them."""
+        if not _box(self._table, b"stss"):
+            return range(count)
+        return [number - 1 for (number,) in self._runs(b"stss", ">I")]
+
+    def _sizes(self, most: int) -> Sequence[int]:
+        """Bytes of each packet; together they cannot be more than the file."""
+        table = _box(self._table, b"stsz")
+        size, count = struct.unpack_from(">II", table, 4)
+        if size * count > most:
+            raise ValueError
+        return [size] * count if size else array("L", struct.unpack_from(f">{count}I", table, 12))
+
+    def _places(self, sizes: Sequence[int]) -> "array[int]":
+        """Offset of each packet in the file."""
+        wide = [offset for (offset,) in self._runs(b"co64", ">Q")]
+        chunks = wide or [offset for (offset,) in self._runs(b"stco", ">I")]
+        groups = list(self._runs(b"stsc", ">III"))
+        places, packet = array("q"), 0
+        for (first, each, _), (following, *_) in pairwise([*groups, (len(chunks) + 1, 0, 0)]):
+            for chunk in chunks[first - 1 : following - 1]:
+                places.extend(accumulate(sizes[packet : packet + each - 1], initial=chunk))
+                packet += each
+        if len(places) != len(sizes):
+            raise ValueError
+        return places
 
 
-def hides_messages(mp4: Path, packets: Packets) -> bool:
-    """Whether any picture carries SEI units, where cameras write positions and encoders their settings."""
-    length = boxes.nal_length_size(mp4)
-    places = packets.places
-    with mp4.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return any(
-            _SEI in _nal_types(content, place, place + size, length)
-            for place, size in zip(places[::2], places[1::2], strict=True)
-        )
+def _timescale(header: bytes) -> int:
+    """Units in a second, of `mvhd` or `mdhd`; the long form has times of eight bytes before it."""
+    scale = int.from_bytes(header[20:24] if header[:1] == b"\x01" else header[12:16], "big")
+    if not scale:
+        raise ValueError
+    return scale
 
 
-def _nal_types(content: mmap.mmap, at: int, end: int, length: int) -> Iterator[int]:
-    end = min(end, len(content))
-    while at + length < end:
-        yield content[at + length] & _NAL_TYPE
+def _units(content: mmap.mmap, at: int, end: int, length: int) -> bytes:
+    """The types of the NAL units of one packet; none if they do not fill it exactly."""
+    found = bytearray()
+    while at + length < min(end, len(content)):
+        found.append(content[at + length] & _NAL_TYPE)
         at += length + int.from_bytes(content[at : at + length], "big")
+    return bytes(found) if at == end else b""

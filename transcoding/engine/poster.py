@@ -1,7 +1,7 @@
 """A still picture to stand for the video: not black, taken from the finished MP4."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -15,6 +15,8 @@ from transcoding.engine.run import Run
 
 _MOMENTS = (0.1, 0.3, 0.5, 0.75, 0.0)
 """Where to look, as fractions of all frames; the first good one wins."""
+_UNSURE = (1.0, 3.0, 10.0, 30.0)
+"""Seconds where to look in a film of unknown length."""
 _DARK, _FLAT = 32.0, 6.0
 """Grey levels of 255: darker on average, or more even than this, is no good poster."""
 
@@ -32,6 +34,34 @@ class Candidate:
     @property
     def merit(self) -> float:
         return min(self.brightness, _DARK) + min(self.contrast, _FLAT)
+
+
+def moments(duration: float | None) -> tuple[float, ...]:
+    """Where to look besides the first frame, in seconds, if only the source says how long it is."""
+    return tuple(fraction * duration for fraction in sorted(_MOMENTS) if fraction) if duration else _UNSURE
+
+
+def candidates(folder: Path, made: command.Pictures) -> list[Candidate]:
+    """What an encode has made on the way: the later ones first, as in `_MOMENTS`."""
+    luma = folder / made.luma
+    grey = luma.read_bytes() if luma.exists() else b""
+    found = []
+    for number in range(len(grey) // command.LUMA_SIDE**2):
+        picture = folder / (made.posters % number)
+        if picture.exists():
+            found.append(_candidate(picture, grey[number * command.LUMA_SIDE**2 :][: command.LUMA_SIDE**2]))
+    return [*found[1:], *found[:1]]
+
+
+def best_of(candidates: Iterable[Candidate | None]) -> Candidate | None:
+    """The first good one, or the best; None if there is none."""
+    best: Candidate | None = None
+    for candidate in candidates:
+        if candidate and (best is None or candidate.merit > best.merit):
+            best = candidate
+        if best and best.is_good:
+            break
+    return best
 
 
 def size(video: VideoStream) -> tuple[int, int]:
@@ -65,4 +95,8 @@ def judged(picture: Path, luma: Path, done: Run) -> Candidate | None:
     grey = luma.read_bytes()
     if len(grey) != command.LUMA_SIDE**2:
         return None
+    return _candidate(picture, grey)
+
+
+def _candidate(picture: Path, grey: bytes) -> Candidate:
     return Candidate(picture=picture, brightness=fmean(grey), contrast=pstdev(grey))

@@ -11,6 +11,8 @@ from math import ceil, sqrt
 from transcoding.engine.packets import Packets
 
 _MOST = 100
+_SPARE = 0.9
+"""Of the interval, when the length of the film is only what its source says: it may be a little more."""
 _SIDE = 160
 """Pixels of the longer side of each picture."""
 _SHORTEST = 1.0
@@ -35,6 +37,33 @@ class Sheet:
     height: int
     columns: int
     rows: int
+    taken: int = 0
+    """Pictures that an encode has made."""
+    step: int = 1
+    """Each so-many-th of them is on the sheet."""
+
+
+def interval_for(duration: float | None) -> float:
+    """Seconds between two of the pictures that an encode makes on the way."""
+    return max(_SHORTEST, _SPARE * (duration or 0.0) / _MOST)
+
+
+def picture_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Of one small picture of a film of this size. Pixels."""
+    scale = _SIDE / max(size)
+    return max(2, round(size[0] * scale / 2) * 2), max(2, round(size[1] * scale / 2) * 2)
+
+
+def sheet_of(packets: Packets, size: tuple[int, int], interval: float) -> Sheet:
+    """Of pictures that an encode has made of this film, so far apart: thinned out where they are many."""
+    taken = _chosen(packets.times, interval)
+    step = ceil(len(taken) / _MOST)
+    return _laid_out(taken[::step], interval, size, keys_only=False, taken=len(taken), step=step)
+
+
+def raw_bytes(laid_out: Sheet) -> int:
+    """Size of the file that holds the pictures before they are thinned out: planes of 4:2:0."""
+    return laid_out.taken * laid_out.width * laid_out.height * 3 // 2
 
 
 def sheet(packets: Packets, duration: float, size: tuple[int, int], *, is_copy: bool) -> Sheet:
@@ -42,16 +71,30 @@ def sheet(packets: Packets, duration: float, size: tuple[int, int], *, is_copy: 
     interval = max(_SHORTEST, duration / _MOST)
     keys_only = is_copy or interval >= _KEYS_ONLY_FROM
     times = _chosen(packets.keyframes if keys_only else packets.times, interval)
+    return _laid_out(times, interval, size, keys_only=keys_only)
+
+
+def _laid_out(
+    times: tuple[float, ...],
+    interval: float,
+    size: tuple[int, int],
+    *,
+    keys_only: bool,
+    taken: int = 0,
+    step: int = 1,
+) -> Sheet:
     columns = min(10, ceil(sqrt(len(times))))
-    scale = _SIDE / max(size)
+    width, height = picture_size(size)
     return Sheet(
         times=times,
         interval=interval,
         keys_only=keys_only,
-        width=max(2, round(size[0] * scale / 2) * 2),
-        height=max(2, round(size[1] * scale / 2) * 2),
+        width=width,
+        height=height,
         columns=columns,
         rows=ceil(len(times) / columns),
+        taken=taken,
+        step=step,
     )
 
 

@@ -26,7 +26,7 @@ from transcoding.engine.contracts import (
 from transcoding.engine.convert import SOURCE, Conversion, Converted
 from transcoding.engine.errors import BadInput, DiskFull, SourceMissing
 from transcoding.engine.messages import explain
-from transcoding.engine.transfer import Count, Hashing, move, sha256
+from transcoding.engine.transfer import Aside, Count, move, sha256
 
 _FETCHED, _CONVERTED = 0.1, 0.95
 """Fraction done after the download and the conversion; publishing takes the rest."""
@@ -100,13 +100,10 @@ class _Job:
 
     def _made_ready(self, conversion: Conversion) -> TranscodeResult:
         """With MP4, poster and frame index published if they could be made."""
-        hashing = Hashing(self._source)
-        try:
+        with Aside(lambda check: sha256(self._source, lambda moved: check())) as hashing:
             converted = conversion.begin()
             outputs = () if converted.code else self._publish(self._main_outputs(converted))
-            digest = hashing.digest(lambda: self._on_progress(_CONVERTED))
-        finally:
-            hashing.stop()
+            digest = hashing.result(lambda: self._on_progress(_CONVERTED))
         return replace(
             self._described(converted),
             source_size=self._source.stat().st_size,

@@ -1,17 +1,17 @@
 """Hold the output against the plan. Nothing is published that does not pass."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from transcoding.engine import boxes, command, packets
+from transcoding.engine import boxes, command
+from transcoding.engine.binaries import find_ffprobe
 from transcoding.engine.contracts import FailureCode, Limits, Treatment
-from transcoding.engine.errors import BadInput
+from transcoding.engine.errors import BadInput, ConverterKilled
 from transcoding.engine.facts import SourceFacts, VideoStream
 from transcoding.engine.packets import Packets
 from transcoding.engine.plan import Plan, video_of
 from transcoding.engine.probe import OnRun, OnTick, probe
-from transcoding.engine.run import Run
+from transcoding.engine.run import Budget, Run, run
 
 EXACT = 0.1
 """Seconds by which the output may be shorter or longer than a source whose index is exact."""
@@ -26,19 +26,13 @@ _FEWER_SHARE, _FEWER_FRAMES = 0.1, 2
 _H264_PROFILES = {"Constrained Baseline", "Main", "High"}
 """What our encoder may choose within `high`."""
 
+_MOST_SHOWN = 1024 * 1024
+"""Bytes of ffprobe's answer: a line for each frame that was tried."""
 _UNSAID = {"color_range": "tv"}
 """What it means to say nothing: Matroska says it aloud where MP4 does not."""
 
 RunFfmpeg = Callable[[list[str]], Run]
 """Runs ffmpeg with these arguments in the folder of the output."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verified:
-    """An output that passed."""
-
-    facts: SourceFacts
-    packets: Packets
 
 
 class Verifier:
@@ -56,8 +50,8 @@ class Verifier:
         self._on_run = on_run
         self._on_tick = on_tick
 
-    def verify(self, output: Path, plan: Plan, source: SourceFacts) -> Verified:
-        """What is in the output.
+    def verify(self, output: Path, plan: Plan, source: SourceFacts, found: Packets) -> SourceFacts:
+        """Facts about the output, of which `found` are the packets.
 
         Raises BadInput: `output_invalid` where it is not what was planned, `damaged` where part of the
         source could not be read, `too_long` where the source lasted longer than it said.
@@ -69,14 +63,11 @@ class Verifier:
         if flaws := list(_flaws(output, made, plan, source)):
             raise _invalid("; ".join(flaws))
         _hold_duration(made, plan, source, self._limits)
-        found = packets.read(output, self._limits, self._on_run, self._on_tick)
         if found.flaws:
             raise _invalid("; ".join(sorted(found.flaws)))
         _hold_frames(len(found.times), plan, source)
-        if packets.hides_messages(output, found):
-            raise _invalid("messages are left in the pictures")
         self._decode_spots(output, found, made.video[0])
-        return Verified(facts=made, packets=found)
+        return made
 
     def decode_whole(self, output: Path) -> str:
         """Decode everything; what is wrong with it, or nothing."""
@@ -84,16 +75,40 @@ class Verifier:
 
     def _decode_spots(self, output: Path, found: Packets, video: VideoStream) -> None:
         """The first and the last group of pictures, and key frames in between."""
-        pixels = video.coded_width * video.coded_height
-        spots = command.spots(found.times, found.keyframes, pixels)
-        if complaint := _complaint(self._ffmpeg(command.decode_spots(self._limits, output.name, spots))):
+        spots = command.spots(found, video.coded_width * video.coded_height)
+        shown = list[bytes]()
+
+        def hear(chunk: bytes) -> bool:
+            shown.append(chunk)
+            return True
+
+        done = run(
+            find_ffprobe(),
+            command.decode_spots(self._limits, output.name, spots),
+            folder=output.parent,
+            budget=Budget(
+                seconds=self._limits.seconds,
+                stall_seconds=self._limits.stall_seconds,
+                memory_bytes=self._limits.memory_bytes,
+                file_bytes=0,
+                stdout_bytes=_MOST_SHOWN,
+            ),
+            on_output=hear,
+            on_tick=self._on_tick,
+        )
+        self._on_run(done)
+        if done.killed_from_outside:
+            raise ConverterKilled("ffprobe was killed by something outside the engine.")
+        if complaint := _complaint(done):
             raise _invalid(f"Part of the output cannot be decoded. {complaint}")
+        if b"".join(shown).count(b"\n") < len(spots):
+            raise _invalid("Part of the output shows nothing.")
 
 
 def _complaint(done: Run) -> str:
     if done.succeeded and not done.log:
         return ""
-    return done.log or done.stopped or f"ffmpeg ended with {done.returncode}."
+    return done.log or done.stopped or f"{done.program} ended with {done.returncode}."
 
 
 def _invalid(detail: str) -> BadInput:

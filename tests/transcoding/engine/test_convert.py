@@ -365,8 +365,8 @@ def test_noise_where_frames_should_be_is_damaged(clip: Clip, converted: Convert,
 
 
 def test_broken_sound_does_not_cost_the_picture(phone_clip: Path, converted: Convert, monkeypatch):
-    def fail_with_sound(self, chosen):
-        result = convert_once(self, chosen)
+    def fail_with_sound(self, chosen, pictures=None):
+        result = convert_once(self, chosen, pictures)
         if chosen.audio.index is None:
             return result
         return type(result)(**{**vars(result), "returncode": 69})
