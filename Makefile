@@ -3,13 +3,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format lock clean setup setup-dev
+.PHONY: demo test bench lint format lock clean setup setup-dev
 
 demo: setup
 	@$(BIN)/python manage.py demo
 
 test: setup-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# All of them take an hour on two cores; one alone: .venv/bin/python -m bench.remux
+bench: setup-dev
+	for name in remux hevc frontier overhead parallel; do $(BIN)/python -m bench.$$name || exit; done
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -7,30 +7,31 @@ from pathlib import Path
 
 from bench.support import CACHE, Competitor, arguments, ffmpeg, filmed, megabytes, race, table, vmaf
 
+TREE = "rc-lookahead=10:mbtree=1"
+CHOSEN = f"{TREE}:trellis=1"
 POINTS = (
-    *(("ultrafast", crf, "") for crf in (19, 21)),
-    *(("superfast", crf, "") for crf in (20, 21, 22, 23)),
-    *(("veryfast", crf, "") for crf in (19, 21, 23)),
+    ("ultrafast", 21, ""),
+    *(("superfast", crf, "") for crf in (20, 21, 23)),
+    *(("veryfast", crf, "") for crf in (21, 23)),
     ("faster", 23, ""),
     ("medium", 23, ""),
-    *(("superfast", crf, "rc-lookahead=10:mbtree=1") for crf in (17, 18, 19, 20)),
+    *(("superfast", crf, TREE) for crf in (19, 20)),
+    *(("superfast", crf, CHOSEN) for crf in (19, 20, 21)),
     *(
-        ("superfast", 21, more)
+        ("superfast", 20, f"{CHOSEN}:{more}")
         for more in (
-            "rc-lookahead=10:mbtree=1",
+            "rc-lookahead=5",
+            "rc-lookahead=20",
+            "bframes=2",
+            "b-adapt=2",
+            "weightp=0",
             "subme=2",
             "me=hex",
-            "partitions=p8x8,b8x8,i8x8,i4x4",
-            "aq-mode=2",
-            "aq-mode=3",
-            "aq-strength=0.8",
-            "bframes=2",
-            "b-adapt=0",
-            "weightp=0",
             "ref=2",
-            "trellis=1",
-            "no-psy=1",
-            "sliced-threads=0:sync-lookahead=0",
+            "partitions=p8x8,b8x8,i8x8,i4x4",
+            "aq-mode=0",
+            "aq-mode=3",
+            "deblock=-1,-1",
         )
     ),
 )

@@ -25,6 +25,8 @@ _PROGRESS = ("-nostats", "-stats_period", "0.5", "-progress", "pipe:1")
 _BT709 = {"color_range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
 _WITHOUT_SEI = "filter_units=remove_types=6"
 """Takes out H.264's SEI units: cameras write positions there, and x264 its settings."""
+_X264 = "rc-lookahead=10:mbtree=1:trellis=1"
+"""What `superfast` leaves out and is worth its time: better and smaller for the same seconds."""
 _NAMELESS = {
     "map_metadata": -1,
     "map_chapters": -1,
@@ -291,7 +293,8 @@ def _video_options(plan: VideoPlan) -> dict[str, Any]:
         "enc_time_base:v": "1:90000",
         "c:v": "libx264",
         "preset": "superfast",
-        "crf": 21,
+        "crf": 20,
+        "x264-params": _X264,
         "profile:v": "high",
         "g": 120,
         "bsf:v": _WITHOUT_SEI,

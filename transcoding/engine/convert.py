@@ -164,11 +164,8 @@ class Conversion:
             self.make_frame_index()
         except BadInput:
             aside.replace(self._mp4)
-            self.done = replace(
-                copied,
-                detail=self.done.detail,
-                notes=(*copied.notes, COPY_KEPT),
-            )
+            self._pictures = None
+            self.done = replace(copied, detail=self.done.detail, notes=(*copied.notes, COPY_KEPT))
         else:
             aside.unlink()
             self.done = replace(self.done, swapped=True, notes=(*copied.notes, COPY_SWAPPED))
