@@ -22,11 +22,11 @@ from typing import Any, NoReturn
 
 FAILED = 126
 COMPLAINT = "launcher: "
-NETWORK, FILES, CALLS = "network", "files", "calls"
+NETWORK, FILES, CALLS, CHILDREN = "network", "files", "calls", "children"
 """The layers. No network devices, not even loopback; no files but those named; no system calls that a
-converter has no use for, sockets first among them."""
+converter has no use for, sockets first among them; no processes of its own, only threads."""
 _MOST_PROCESSES = 1024
-"""And threads: x264 alone starts three for two cores."""
+"""And threads, which count as such: x264 alone starts three for two cores."""
 _NICE = 5
 """A page that somebody waits for comes before a conversion."""
 
@@ -54,19 +54,41 @@ _OF_A_FILE = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
 _NETWORK_SINCE, _SCOPES_SINCE = 4, 6
 
 _REFUSED_CALLS = {
-    # (AUDIT_ARCH, socket socketpair connect bind listen sendto ptrace process_vm_readv process_vm_writev
-    #  perf_event_open bpf userfaultfd add_key request_key keyctl unshare setns io_uring_setup)
+    # Network: socket socketpair connect bind listen sendto io_uring_setup
+    # Other processes: ptrace process_vm_readv process_vm_writev kcmp pidfd_open pidfd_getfd
+    #   pidfd_send_signal process_madvise tkill rt_sigqueueinfo rt_tgsigqueueinfo setpriority ioprio_set
+    # Files that Landlock lets it change: chmod chown lchown fchmod fchown fchmodat fchownat fchmodat2
+    #   utime utimes futimesat utimensat setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
+    # Shared memory: shmget shmat shmctl semget semop semctl semtimedop msgget msgsnd msgrcv msgctl mq_open
+    # The kernel: perf_event_open bpf userfaultfd add_key request_key keyctl unshare setns
     "x86_64": (
-        0xC000003E,
-        (41, 53, 42, 49, 50, 44, 101, 310, 311, 298, 321, 323, 248, 249, 250, 272, 308, 425),
+        *(41, 53, 42, 49, 50, 44, 425),
+        *(101, 310, 311, 312, 434, 438, 424, 440, 200, 129, 297, 141, 251),
+        *(90, 92, 94, 91, 93, 268, 260, 452, 132, 235, 261, 280, 188, 189, 190, 197, 198, 199),
+        *(29, 30, 31, 64, 65, 66, 220, 68, 69, 70, 71, 240),
+        *(298, 321, 323, 248, 249, 250, 272, 308),
     ),
     "aarch64": (
-        0xC00000B7,
-        (198, 199, 203, 200, 201, 206, 117, 270, 271, 241, 280, 282, 217, 218, 219, 97, 268, 425),
+        *(198, 199, 203, 200, 201, 206, 425),
+        *(117, 270, 271, 272, 434, 438, 424, 440, 130, 138, 240, 140, 30),
+        *(52, 55, 53, 54, 452, 88, 5, 6, 7, 14, 15, 16),
+        *(194, 196, 195, 190, 193, 191, 192, 186, 189, 188, 187, 180),
+        *(241, 280, 282, 217, 218, 219, 97, 268),
     ),
 }
-_BPF_LOAD, _BPF_EQUAL, _BPF_AT_LEAST, _BPF_RETURN = 0x20, 0x15, 0x35, 0x06
-_SECCOMP_KILL, _SECCOMP_REFUSE, _SECCOMP_ALLOW = 0x80000000, 0x00050001, 0x7FFF0000
+_ABOUT_ITSELF = {"x86_64": (62, 234, 302), "aarch64": (129, 131, 261)}
+"""kill, tgkill, prlimit64: their first argument is the process, which may be its own."""
+_FORKS = {"x86_64": (57, 58), "aarch64": ()}
+"""fork, vfork: newer architectures only have clone."""
+_CLONE3 = 435
+_CLONE_THREAD = 0x10000
+_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+"""AUDIT_ARCH of linux/audit.h."""
+_BPF_LOAD, _BPF_EQUAL, _BPF_AT_LEAST, _BPF_HAS_BITS, _BPF_RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+"""Offsets in `struct seccomp_data`; both architectures keep the lower half of an argument first."""
+_KILL, _ALLOW, _NOT_PERMITTED, _NOT_KNOWN = 0x80000000, 0x7FFF0000, 0x00050001, 0x00050026
+"""What a filter answers; the last two are EPERM and ENOSYS."""
 _X32_CALLS = 0x40000000
 
 
@@ -134,6 +156,7 @@ def become(request: dict[str, Any]) -> NoReturn:
     """Run `arguments` in `folder`, under `limits` and `layers`, with `readable` and nothing else."""
     os.chdir(request["folder"])
     os.setpriority(os.PRIO_PROCESS, 0, max(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    _limit_processes(_running_here())
     for layer in request["layers"]:
         _LAYERS[layer](request["readable"])
     for kind, value in request["limits"]:
@@ -162,9 +185,24 @@ def _without_network(readable: list[str]) -> None:
         return
     if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET):
         raise _refusal()
-    # Processes are counted by user, with all that the user runs elsewhere, but by namespace first.
-    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
-    most = _MOST_PROCESSES if hard == resource.RLIM_INFINITY else min(hard, _MOST_PROCESSES)
+    _limit_processes(0)  # in the new namespace nobody else counts
+
+
+def _running_here() -> int:
+    """Processes and threads on this host, or -1. The kernel counts all of a user, wherever they came from."""
+    try:
+        with open("/proc/loadavg", encoding="ascii") as load:  # noqa: PTH123 - as below
+            return int(load.read().split()[3].partition("/")[2])
+    except (OSError, ValueError, IndexError):  # no Linux
+        return -1
+
+
+def _limit_processes(others: int) -> None:
+    """So many more than there are. For root the kernel does not count: then the children's layer holds."""
+    if others < 0:
+        return
+    hard, most = resource.getrlimit(resource.RLIMIT_NPROC)[1], others + _MOST_PROCESSES
+    most = most if hard == resource.RLIM_INFINITY else min(hard, most)
     resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
 
@@ -194,21 +232,74 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     os.close(beneath)
 
 
+Instruction = tuple[int, int, int, int]
+"""(code, lines to skip if it holds, if it does not, operand)."""
+
+
 def _without_calls(readable: list[str]) -> None:
-    """Seccomp: the system calls above answer EPERM, those of another architecture kill."""
-    if os.uname().machine not in _REFUSED_CALLS:
-        raise OSError(f"no list of system calls for {os.uname().machine}")
-    architecture, refused = _REFUSED_CALLS[os.uname().machine]
-    count = len(refused)
+    """Seccomp: the system calls above answer EPERM, and so do those that concern other processes."""
+    machine = _known_machine()
+    _filter_calls(
+        *(line for number in _ABOUT_ITSELF[machine] for line in _unless_itself(number)),
+        *(line for number in _REFUSED_CALLS[machine] for line in _answer(number, _NOT_PERMITTED)),
+    )
+
+
+def _without_children(readable: list[str]) -> None:
+    """Seccomp: threads can be started, processes cannot: one that left our session would outlive its job.
+
+    What clone3 asks for is out of a filter's sight. Told that there is no such call, the C library goes
+    back to clone.
+    """
+    machine = _known_machine()
+    threads = (
+        (_BPF_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_BPF_HAS_BITS, 0, 1, _CLONE_THREAD),
+        (_BPF_RETURN, 0, 0, _ALLOW),
+        (_BPF_RETURN, 0, 0, _NOT_PERMITTED),
+    )
+    _filter_calls(
+        *_answer(_CLONE3, _NOT_KNOWN),
+        *(line for number in _FORKS[machine] for line in _answer(number, _NOT_PERMITTED)),
+        (_BPF_EQUAL, 0, len(threads), CLONE[machine]),
+        *threads,
+    )
+
+
+def _known_machine() -> str:
+    machine = os.uname().machine
+    if machine not in _ARCHITECTURES:
+        raise OSError(f"no list of system calls for {machine}")
+    return machine
+
+
+def _answer(number: int, answer: int) -> tuple[Instruction, ...]:
+    return (_BPF_EQUAL, 0, 1, number), (_BPF_RETURN, 0, 0, answer)
+
+
+def _unless_itself(number: int) -> tuple[Instruction, ...]:
+    """Allowed with 0 or its own id, which stays the same when it becomes the program."""
+    return (
+        (_BPF_EQUAL, 0, 5, number),
+        (_BPF_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_BPF_EQUAL, 2, 0, 0),
+        (_BPF_EQUAL, 1, 0, os.getpid()),
+        (_BPF_RETURN, 0, 0, _NOT_PERMITTED),
+        (_BPF_RETURN, 0, 0, _ALLOW),
+    )
+
+
+def _filter_calls(*rules: Instruction) -> None:
+    """Calls of another architecture kill; what the rules do not mention is allowed."""
     program = [
-        (_BPF_LOAD, 0, 0, 4),
-        (_BPF_EQUAL, 1, 0, architecture),
-        (_BPF_RETURN, 0, 0, _SECCOMP_KILL),
-        (_BPF_LOAD, 0, 0, 0),
-        (_BPF_AT_LEAST, count + 1, 0, _X32_CALLS),
-        *((_BPF_EQUAL, count - position, 0, number) for position, number in enumerate(refused)),
-        (_BPF_RETURN, 0, 0, _SECCOMP_ALLOW),
-        (_BPF_RETURN, 0, 0, _SECCOMP_REFUSE),
+        (_BPF_LOAD, 0, 0, _ARCHITECTURE),
+        (_BPF_EQUAL, 1, 0, _ARCHITECTURES[os.uname().machine]),
+        (_BPF_RETURN, 0, 0, _KILL),
+        (_BPF_LOAD, 0, 0, _NUMBER),
+        (_BPF_AT_LEAST, 0, 1, _X32_CALLS),
+        (_BPF_RETURN, 0, 0, _NOT_PERMITTED),
+        *rules,
+        (_BPF_RETURN, 0, 0, _ALLOW),
     ]
     instructions = (_Instruction * len(program))(*(_Instruction(*line) for line in program))
     _without_privileges()
@@ -256,7 +347,12 @@ def _refusal() -> OSError:
     return OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-_LAYERS = {NETWORK: _without_network, FILES: _without_files, CALLS: _without_calls}
+_LAYERS = {
+    NETWORK: _without_network,
+    FILES: _without_files,
+    CALLS: _without_calls,
+    CHILDREN: _without_children,
+}
 
 if __name__ == "__main__":
     main()

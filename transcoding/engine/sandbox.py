@@ -1,6 +1,6 @@
 """Start ffmpeg and ffprobe shut in: without a network, with no files but their own.
 
-Each layer is used where the kernel has it: an empty network namespace, Landlock, seccomp. What is
+Each layer is used where the kernel has it: an empty network namespace, Landlock, seccomp twice. What is
 missing is found out once for each process and said in the log. `launcher` does the shutting in.
 """
 
@@ -26,7 +26,7 @@ from transcoding.engine.errors import NotConfined
 
 logger = logging.getLogger(__name__)
 
-_LAYERS = (launcher.NETWORK, launcher.FILES, launcher.CALLS)
+_LAYERS = (launcher.NETWORK, launcher.FILES, launcher.CALLS, launcher.CHILDREN)
 _COMMAND = [sys.executable, "-I", "-S", launcher.__file__]
 _SECONDS = 30.0
 _LOADER_FILES = ("/etc/ld.so.cache", "/etc/ld.so.preload")

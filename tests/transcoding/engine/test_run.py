@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from transcoding.engine import launcher, sandbox
 from transcoding.engine.binaries import Binary
 from transcoding.engine.run import Budget, Run, Stop, cleaned, run
 
@@ -31,6 +32,13 @@ def shell(script: str, folder: Path, *, news: bool = True, on_tick: Any = lambda
         on_tick=on_tick,
         readable=TOOLS,
     )
+
+
+@pytest.fixture(autouse=True)
+def _children(monkeypatch):
+    """A shell is nothing without children, and what is tested here must end them too."""
+    layers = tuple(layer for layer in sandbox.layers() if layer != launcher.CHILDREN)
+    monkeypatch.setattr(sandbox, "layers", lambda: layers)
 
 
 def test_it_gives_the_end_and_the_cost_of_a_run(tmp_path: Path):

@@ -1,8 +1,10 @@
 """How a program is shut in: each layer alone, all together, and the launcher that puts them on."""
 
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -47,8 +49,10 @@ def work(tmp_path: Path) -> Path:
 def only(monkeypatch):
     """`only("files")`: of the layers, use this one; skip where the kernel does not have it."""
 
+    available = sandbox.layers()
+
     def choose(layer: str) -> None:
-        if layer not in sandbox.layers():
+        if layer not in available:
             without(f"The kernel's part of the layer {layer!r}")
         monkeypatch.setattr(sandbox, "layers", lambda: (layer,))
 
@@ -117,6 +121,126 @@ def test_it_has_no_privilege_and_can_gain_none(work: Path):
     assert int(status["CapEff"], 16) in (0, 2)  # 2: root may still read and write what Landlock leaves
 
 
+FORKS = {
+    "fork": "os.fork()",
+    "spawn": "os.posix_spawn(sys.executable, ['python', '-ISc', 'open(\"spawned\", \"w\")'], {})",
+    "clone": "ctypes.CDLL(None).syscall({'x86_64': 56, 'aarch64': 220}[os.uname().machine], 17, 0, 0, 0, 0)",
+}
+
+
+@pytest.mark.parametrize("how", FORKS)
+def test_it_starts_no_process_but_threads(work: Path, only: Any, how: str):
+    """One that left the session would outlive its job, and no limit on processes holds for root."""
+    attempt = f"import ctypes, os, sys, threading\n{FORKS[how]}\nopen(f'ran{{os.getpid()}}', 'w')\n"
+    with_layers = python(attempt, work)
+    assert with_layers.succeeded is (how == "clone"), with_layers.log  # which only answers -1
+    assert len(list(work.iterdir())) == (how == "clone")
+    only(launcher.FILES)
+    python(attempt, work)
+    assert eventually(lambda: len(list(work.iterdir())) >= 2), "The attempt proves nothing."
+    only(launcher.CHILDREN)
+    threads = "threads = [threading.Thread(target=print) for _ in range(9)]; [t.start() for t in threads]"
+    assert python(f"import threading; {threads}", work).succeeded
+
+
+@pytest.mark.parametrize("layer", ["", launcher.NETWORK])
+def test_the_number_of_processes_is_limited_whichever_layers_there_are(work: Path, monkeypatch, layer: str):
+    monkeypatch.setattr(sandbox, "layers", lambda: (layer,) if layer else ())
+    before = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+    script = "import resource, sys; sys.stderr.write(str(resource.getrlimit(resource.RLIMIT_NPROC)[1]))"
+    assert 1024 <= int(python(script, work).log) < before + 1024 + 500
+
+
+ABOUT_OTHERS = [
+    "os.kill(os.getppid(), 0)",
+    "os.kill(-1, 0)",
+    "os.killpg(os.getpgid(os.getppid()), 0)",
+    "os.close(os.pidfd_open(os.getppid()))",
+    "resource.prlimit(os.getppid(), resource.RLIMIT_CPU)",
+]
+
+
+@pytest.mark.parametrize("script", ABOUT_OTHERS)
+def test_it_has_no_power_over_the_worker(work: Path, only: Any, script: str):
+    """Same user, so the kernel by itself would let it end the worker, or limit it."""
+    only(launcher.FILES)
+    if "kill" not in script:  # signals are refused by Landlock too, on newer kernels
+        assert python(f"import os, resource; {script}", work).succeeded, "The attempt proves nothing."
+    only(launcher.CALLS)
+    done = python(f"import os, resource; {script}", work)
+    assert (done.returncode, done.log.splitlines()[-1]) == (
+        1,
+        "PermissionError: [Errno 1] Operation not permitted",
+    )
+
+
+@pytest.mark.parametrize("script", ["os.kill(os.getpid(), 15)", "signal.raise_signal(15)"])
+def test_it_may_still_end_itself(work: Path, script: str):
+    assert python(f"import os, signal; {script}", work).returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    "script", ["os.chmod(name, 0o777)", "os.utime(name, (0, 0))", "os.setxattr(name, 'user.x', b'1')"]
+)
+def test_it_changes_no_mode_no_date_and_no_attribute(work: Path, script: str):
+    """Landlock would let it, to every file of the user."""
+    neighbour = work.parent / "neighbour"
+    neighbour.touch(mode=0o600)
+    before = neighbour.stat()
+    assert python(f"import os; name = '../neighbour'; {script}", work).returncode == 1
+    after = neighbour.stat()
+    assert (after.st_mode, after.st_mtime, after.st_ctime) == (
+        before.st_mode,
+        before.st_mtime,
+        before.st_ctime,
+    )
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "os.symlink('/etc/passwd', 'new')",
+        "os.link('../neighbour', 'new')",
+        "os.rename('../neighbour', 'new')",
+        "os.rename('source', 'new')",
+        "os.mkfifo('new')",
+        "os.mkdir('new')",
+        "open('../new', 'w')",
+        "open('/dev/shm/new', 'w')",
+        "open('/proc/self/mem', 'r+b')",
+        "open(f'/proc/{os.getppid()}/environ')",
+        "os.listdir('/proc')",
+    ],
+)
+def test_it_leaves_nothing_that_we_would_follow_and_writes_nowhere_else(work: Path, script: str):
+    (work.parent / "neighbour").touch()
+    (work / "source").symlink_to(work.parent / "neighbour")
+    done = python(f"import os; {script}", work)
+    assert done.returncode == 1
+    assert "Permission" in done.log or "cross-device" in done.log
+    assert [path.name for path in work.iterdir()] == ["source"]
+
+
+def test_it_inherits_nothing_that_we_have_open(work: Path):
+    """Not even what was opened inheritably: a database, a store's connection, another job's file."""
+    (work / "listing").touch()
+    with socket.socket() as ours, Path("/etc/passwd").open() as file:
+        os.set_inheritable(ours.fileno(), True)  # noqa: FBT003
+        os.set_inheritable(file.fileno(), True)  # noqa: FBT003
+        sandbox._forget()  # so that a launcher is started meanwhile
+        script = (
+            "import os, sys\n"
+            "for number in range(3, 256):\n"
+            "    try: os.fstat(number)\n"
+            "    except OSError: continue\n"
+            "    sys.exit(number)\n"
+            "print(os.readlink('/proc/self/fd/0'), file=sys.stderr)"
+        )
+        for _ in range(2):  # the second is a fork of a launcher that has served already
+            done = python(script, work, Path("/proc"))
+            assert (done.returncode, done.log) == (0, "<path>")
+
+
 def test_a_user_who_may_do_nothing_special_gets_the_same(work: Path, listener: Listener):
     """The user namespace: root without CAP_SYS_ADMIN may make an empty network no other way."""
     setpriv = shutil.which("setpriv")
@@ -148,8 +272,8 @@ def test_a_program_that_cannot_be_shut_in_is_not_run(work: Path):
 
 
 def test_what_the_system_lacks_is_said_and_done_without(monkeypatch, caplog):
-    monkeypatch.setattr(launcher, "CALLS", "calls")
-    answer = '{"network": "Operation not permitted", "files": "", "calls": "Function not implemented"}'
+    lacking = {"network": "Operation not permitted", "calls": "Function not implemented"}
+    answer = json.dumps(dict.fromkeys(sandbox._LAYERS, "") | lacking)
 
     def canned(request: object) -> sandbox.Child:
         done = subprocess.Popen(["/bin/true"])
@@ -160,7 +284,7 @@ def test_what_the_system_lacks_is_said_and_done_without(monkeypatch, caplog):
         return sandbox.Child(pid=done.pid, stdout=open(ends[0], "rb", 0), stderr=open(os.devnull, "rb", 0))  # noqa: PTH123
 
     monkeypatch.setattr(sandbox, "_ask", canned)
-    assert sandbox.layers.__wrapped__() == ("files",)
+    assert sandbox.layers.__wrapped__() == ("files", "children")
     assert [record.getMessage().rpartition("in: ")[2] for record in caplog.records] == [
         "network: Operation not permitted",
         "calls: Function not implemented",
