@@ -1,13 +1,16 @@
 """Read the box structure of ISO media (MP4, QuickTime, 3GP) without a demuxer.
 
 Only headers are read, by seeking, and never more of them than a sane file has.
-Source: ISO/IEC 14496-12, section 4.2 (box header), 8.3.2 (track header), 8.5.2 (sample description) and
-8.6.6 (edit list).
+Source: ISO/IEC 14496-12, section 4.2 (box header), 8.3.2 (track header), 8.5.2 (sample description), 8.6.1
+(times of samples) and 8.6.6 (edit list).
 """
 
 import struct
+import sys
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import mul
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +38,10 @@ _COMPRESSOR = slice(42, 74)
 _MOST_EDITS = 10_000
 _EMPTY_EDIT = -1
 """Media time of an edit that shows nothing for a while."""
+_MOST_RUNS = 1_000_000
+"""Entries of a table of times: one for each frame of four hours at most."""
+_REORDERED = 32
+"""Frames, twice as many as H.264 and HEVC may hold back: the last one shown is among so many at the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +60,8 @@ class Track:
     """Pieces of the media that are shown one after the other; 1 for all but films that were cut."""
     descriptions: int
     """Sample descriptions; more than one where size or codec change on the way."""
+    hides_end: bool = False
+    """The one piece that is shown ends before the last frame begins: the end was cut away."""
 
 
 def kinds(path: Path) -> list[bytes]:
@@ -66,6 +75,11 @@ def holds_media(path: Path) -> bool:
     with path.open("rb") as file:
         boxes = _children(file, 0, path.stat().st_size)
         return any(box.kind in (b"moov", b"mdat", b"moof") and box.end > box.start for box in boxes)
+
+
+def is_fragmented(path: Path) -> bool:
+    """Whether samples are listed beside the index too, which so knows neither their number nor their time."""
+    return b"moof" in kinds(path)
 
 
 def moov_is_first(path: Path) -> bool:
@@ -89,9 +103,15 @@ def tracks(path: Path) -> dict[int, Track]:
         for track in _descend(file, whole, (b"moov", b"trak")):
             number = _track_id(file, track)
             if number is not None:
-                entries = list(_sample_entries(file, track, _PATH_TO_ENTRIES[2:]))
-                found[number] = Track(edits=_edits(file, track), descriptions=len(entries))
+                found[number] = _described(file, track, _timescale(file, whole, (b"moov", b"mvhd")))
     return found
+
+
+def _described(file: BinaryIO, track: Box, movie_scale: int) -> Track:
+    edits = _edits(file, track)
+    entries = list(_sample_entries(file, track, _PATH_TO_ENTRIES[2:]))
+    hides_end = len(edits) == 1 and _ends_before(file, track, edits[0], movie_scale)
+    return Track(edits=len(edits), descriptions=len(entries), hides_end=hides_end)
 
 
 def traces(path: Path) -> list[str]:
@@ -147,13 +167,33 @@ def nal_length_size(path: Path) -> int:
 
     Source: ISO/IEC 14496-15, 5.3.3.1 (lengthSizeMinusOne).
     """
+    configuration = _avc_configuration(path)
+    return (configuration[4] & 3) + 1 if len(configuration) > 4 else 4  # noqa: PLR2004 - the byte is the fifth
+
+
+def sequence_parameters(path: Path) -> list[bytes]:
+    """The sequence parameter sets (size, profile, …) in the header of the first H.264 track.
+
+    Source: ISO/IEC 14496-15, 5.3.3.1 (sequenceParameterSetNALUnit).
+    """
+    configuration, found = _avc_configuration(path), []
+    at = 6
+    for _ in range(configuration[5] & 0x1F if len(configuration) > at else 0):
+        length = int.from_bytes(configuration[at : at + 2], "big")
+        found.append(configuration[at + 2 : at + 2 + length])
+        at += 2 + length
+    return found
+
+
+def _avc_configuration(path: Path) -> bytes:
+    """Content of the first `avcC`; empty if there is none."""
     with path.open("rb") as file:
         whole = Box(kind=b"", start=0, end=path.stat().st_size)
         for entry in _sample_entries(file, whole, _PATH_TO_ENTRIES):
             for box in _children(file, entry.start + _AVC_ENTRY, entry.end):
-                if box.kind == b"avcC" and len(content := _content(file, box, 5)) == 5:  # noqa: PLR2004
-                    return (content[4] & 3) + 1
-    return 4
+                if box.kind == b"avcC":
+                    return _content(file, box, 64 * 1024)
+    return b""
 
 
 def _track_id(file: BinaryIO, track: Box) -> int | None:
@@ -164,14 +204,68 @@ def _track_id(file: BinaryIO, track: Box) -> int | None:
     return None
 
 
-def _edits(file: BinaryIO, track: Box) -> int:
-    shown = 0
+def _edits(file: BinaryIO, track: Box) -> list[tuple[int, int]]:
+    """(duration in the movie's time scale, begin in the track's) of each piece that is shown."""
+    shown = []
     for edit_list in _descend(file, track, (b"edts", b"elst")):
         entry = struct.Struct(">qqi" if _content(file, edit_list, 1) == b"\x01" else ">iii")
         content = _content(file, edit_list, 8 + _MOST_EDITS * entry.size)[8:]
         whole = content[: len(content) // entry.size * entry.size]
-        shown += sum(media_time != _EMPTY_EDIT for _, media_time, _ in entry.iter_unpack(whole))
+        shown += [(length, begin) for length, begin, _ in entry.iter_unpack(whole) if begin != _EMPTY_EDIT]
     return shown
+
+
+def _ends_before(file: BinaryIO, track: Box, edit: tuple[int, int], movie_scale: int) -> bool:
+    """Whether the edit is over when the last frame of the track begins. An edit of 0 shows everything."""
+    length, begin = edit
+    last = _last_begin(file, track)
+    track_scale = _timescale(file, track, (b"mdia", b"mdhd"))
+    if last is None or length <= 0 or not movie_scale or not track_scale:
+        return False
+    return last * movie_scale >= begin * movie_scale + length * track_scale
+
+
+def _last_begin(file: BinaryIO, track: Box) -> int | None:
+    """When the last frame is shown, in the track's time scale; None if its index lists none."""
+    steps = _runs(file, track, b"stts")
+    delays = _last_of(_runs(file, track, b"ctts"))
+    decoded = sum(map(mul, steps[::2], steps[1::2]))
+    found = []
+    for place, step in enumerate(_last_of(steps)):
+        decoded -= step
+        delay = delays[place] if place < len(delays) else 0
+        found.append(decoded + (delay - 2**32 if delay >= 2**31 else delay))  # signed, whatever it says
+    return max(found, default=None)
+
+
+def _runs(file: BinaryIO, track: Box, kind: bytes) -> "array[int]":
+    """A table of times: count and value of each run in turn."""
+    table = array("I")
+    for box in _descend(file, track, (b"mdia", b"minf", b"stbl", kind)):
+        content = _content(file, box, 8 + 8 * _MOST_RUNS)[8:]
+        table.frombytes(content[: len(content) // 8 * 8])
+    if sys.byteorder == "little":
+        table.byteswap()
+    return table
+
+
+def _last_of(runs: "array[int]") -> list[int]:
+    """The values of the last samples, from the last one back."""
+    values: list[int] = []
+    for at in range(len(runs) - 2, -1, -2):
+        values += [runs[at + 1]] * min(runs[at], _REORDERED - len(values))
+        if len(values) == _REORDERED:
+            break
+    return values
+
+
+def _timescale(file: BinaryIO, parent: Box, path: tuple[bytes, ...]) -> int:
+    """Units a second, by the header at the end of this path; 0 if it is missing."""
+    for header in _descend(file, parent, path):
+        content = _content(file, header, 24)
+        at = 20 if content[:1] == b"\x01" else 12  # after times of eight or of four bytes
+        return int.from_bytes(content[at : at + 4], "big")
+    return 0
 
 
 def _content(file: BinaryIO, box: Box, most: int) -> bytes:

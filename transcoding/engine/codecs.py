@@ -4,6 +4,7 @@ A decoder that no phone needs is only a way in for a hostile file, so everything
 """
 
 VIDEO = {
+    "apv": ("apv",),
     "av1": ("libdav1d", "av1"),
     "cinepak": ("cinepak",),
     "dvvideo": ("dvvideo",),
@@ -18,6 +19,7 @@ VIDEO = {
     "msmpeg4v2": ("msmpeg4v2",),
     "msmpeg4v3": ("msmpeg4",),
     "prores": ("prores",),
+    "rawvideo": ("rawvideo",),
     "svq1": ("svq1",),
     "svq3": ("svq3",),
     "theora": ("theora",),
@@ -46,8 +48,12 @@ AUDIO = {
     "mp3": ("mp3float", "mp3"),
     "opus": ("opus",),
     "pcm_alaw": ("pcm_alaw",),
+    "pcm_bluray": ("pcm_bluray",),
+    "pcm_dvd": ("pcm_dvd",),
     "pcm_f32be": ("pcm_f32be",),
     "pcm_f32le": ("pcm_f32le",),
+    "pcm_f64be": ("pcm_f64be",),
+    "pcm_f64le": ("pcm_f64le",),
     "pcm_mulaw": ("pcm_mulaw",),
     "pcm_s16be": ("pcm_s16be",),
     "pcm_s16le": ("pcm_s16le",),
@@ -65,6 +71,8 @@ AUDIO = {
 DECODERS = ",".join(name for names in (*VIDEO.values(), *AUDIO.values()) for name in names)
 COPIED_FROM = ("mov", "matroska")
 """Demuxers whose streams may be copied: their time stamps and extradata can be relied on."""
+WITHOUT_LENGTH = ("mpegts", "mpeg")
+"""Demuxers of streams that begin and end anywhere."""
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg"
 PROTOCOLS = "file,pipe"
 MOST_STREAMS = 64

@@ -75,6 +75,8 @@ class AudioStream:
     sample_rate: int
     duration: float | None
     start: float
+    cut: bool
+    """An edit list leaves out a piece in the middle, or repeats one."""
     has_extradata: bool
     is_default: bool
 
@@ -84,6 +86,10 @@ class SourceFacts(Jsonable):
     container: str
     """The demuxer: mov, matroska, avi, mpegts or mpeg."""
     size: int
+    fragmented: bool
+    """The container's index lists some of the frames, or none."""
+    torn: bool
+    """The file breaks off in the middle of a packet, so something is missing at its end."""
     duration: float | None
     """Seconds, by the container's account, which may be wrong."""
     start: float

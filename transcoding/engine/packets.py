@@ -19,7 +19,7 @@ from transcoding.engine.errors import BadInput
 
 _MOST_INDEX = 256 * 1024**2
 """Bytes: an index has some twenty for each packet."""
-_IDR, _SEI = 5, 6
+_IDR, _SEI, _SEQUENCE_PARAMETERS = 5, 6, 7
 _NAL_TYPE = 0x1F
 """Of the first byte of a NAL unit. Source: ITU-T H.264, table 7-1."""
 _EMPTY_EDIT = -1
@@ -43,11 +43,12 @@ class Packets:
 def read(mp4: Path) -> Packets:
     """Read the packets of a whole MP4. Raises BadInput (`output_invalid`) if its index makes no sense."""
     found = Packets()
+    stream = _Stream(length=boxes.nal_length_size(mp4), parameters=boxes.sequence_parameters(mp4))
     try:
         with mp4.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             index = _index(content)
             for track in _boxes(index, b"trak"):
-                _Track(track, index).read_into(found, content, boxes.nal_length_size(mp4))
+                _Track(track, index).read_into(found, content, stream)
     except (struct.error, IndexError, ValueError, OverflowError) as error:
         raise BadInput(FailureCode.OUTPUT_INVALID, "The index of the output makes no sense.") from error
     if not found.keyframes:
@@ -85,6 +86,25 @@ def _box(parent: bytes, *path: bytes) -> bytes:
     return parent
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Stream:
+    """What the header of the video says of its packets."""
+
+    length: int
+    """Bytes before each NAL unit that tell its own."""
+    parameters: list[bytes]
+    """Sequence parameter sets: size, profile, …"""
+
+    def units(self, content: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """(type, begin, end) of each NAL unit of a packet; of type 0 at the end if they do not fill it."""
+        while at + self.length < min(end, len(content)):
+            begin = at + self.length
+            at = begin + int.from_bytes(content[at:begin], "big")
+            yield content[begin] & _NAL_TYPE, begin, at
+        if at != end:
+            yield 0, at, end
+
+
 class _Track:
     """The tables of one track."""
 
@@ -94,8 +114,7 @@ class _Track:
         self._table = _box(track, b"mdia", b"minf", b"stbl")
         self._scale = _timescale(_box(track, b"mdia", b"mdhd"))
 
-    def read_into(self, found: Packets, content: mmap.mmap, length: int) -> None:
-        """`length`: bytes before each NAL unit that tell its own."""
+    def read_into(self, found: Packets, content: mmap.mmap, stream: _Stream) -> None:
         sizes = self._sizes(len(content))
         places = self._places(sizes)
         kind = _box(self._track, b"mdia", b"hdlr")[8:12]
@@ -103,18 +122,14 @@ class _Track:
             found.flaws.add("a packet lies outside the file")
         if any(lasts <= 0 for lasts in self._lasting(len(sizes))[:-1]):
             found.flaws.add(f"the time stamps of the {'video' if kind == b'vide' else 'audio'} do not rise")
-        if kind == b"vide":
-            inside = [
-                _units(content, place, place + size, length)
-                for place, size in zip(places, sizes, strict=True)
-            ]
-            self._take_pictures(found, inside)
-        else:
+        if kind != b"vide":
             found.sounds += len(sizes)
+            return
+        fresh = _look_into(content, list(zip(places, sizes, strict=True)), stream, found.flaws)
+        self._take_pictures(found, len(sizes), fresh)
 
-    def _take_pictures(self, found: Packets, inside: Sequence[bytes]) -> None:
-        """`inside`: the types of the NAL units of each packet."""
-        count = len(inside)
+    def _take_pictures(self, found: Packets, count: int, fresh: set[int]) -> None:
+        """`fresh`: numbers of those that need none before them."""
         shown = self._shown(count)
         delay, begin, end = self._edit()
         if any(time < begin or time >= end for time in shown):
@@ -122,14 +137,10 @@ class _Track:
         times = [delay + (time - begin) / self._scale for time in shown]
         keys = self._keys(count)
         found.keyframes.extend(sorted(times[number] for number in keys))
-        found.restarts.extend(sorted(times[number] for number in keys if _IDR in inside[number]))
+        found.restarts.extend(sorted(times[number] for number in keys if number in fresh))
         found.times.extend(sorted(times))
         if any(after <= before for before, after in pairwise(found.times)):
             found.flaws.add("two frames are shown at the same time")
-        if any(_SEI in units for units in inside):  # cameras write positions there, encoders their settings
-            found.flaws.add("messages are left in the pictures")
-        if b"" in inside:
-            found.flaws.add("a picture is cut off")
 
     def _runs(self, kind: bytes, form: str) -> Iterator[tuple[int, ...]]:
         """Entries of a table that begins with version, flags and a count."""
@@ -202,10 +213,22 @@ def _timescale(header: bytes) -> int:
     return scale
 
 
-def _units(content: mmap.mmap, at: int, end: int, length: int) -> bytes:
-    """The types of the NAL units of one packet; none if they do not fill it exactly."""
-    found = bytearray()
-    while at + length < min(end, len(content)):
-        found.append(content[at + length] & _NAL_TYPE)
-        at += length + int.from_bytes(content[at : at + length], "big")
-    return bytes(found) if at == end else b""
+def _look_into(
+    content: mmap.mmap, spans: Sequence[tuple[int, int]], stream: _Stream, flaws: set[str]
+) -> set[int]:
+    """Numbers of the packets where decoding starts afresh. What is wrong inside of any is added to `flaws`.
+
+    A change of format is written into the pictures, where not every player looks for it.
+    """
+    fresh = set()
+    for number, (place, size) in enumerate(spans):
+        for kind, begin, end in stream.units(content, place, place + size):
+            if kind == _IDR:
+                fresh.add(number)
+            elif kind == _SEI:  # cameras write positions there, encoders their settings
+                flaws.add("messages are left in the pictures")
+            elif kind == _SEQUENCE_PARAMETERS and content[begin:end] not in stream.parameters:
+                flaws.add("the format of the picture changes on the way")
+            elif not kind:
+                flaws.add("a picture is cut off")
+    return fresh

@@ -22,6 +22,13 @@ _MATRICES = {"bt709", "bt470bg", "smpte170m", "smpte240m", "fcc", "bt2020nc", "b
 _WIDE_PRIMARIES = {"bt2020", "smpte431", "smpte432", "film"}
 """Far enough from BT.709 to show on skin. SMPTE-C and EBU are taken for BT.709: cameras that name them
 seldom mean more than the matrix."""
+_TURNS = {
+    90: ("transpose=cclock", "transpose=clock"),
+    180: ("hflip,vflip", "hflip,vflip"),
+    270: ("transpose=clock", "transpose=cclock"),
+}
+"""Degrees clockwise to what undoes ffmpeg's own turn and what does it again: half pictures are lines, which
+must lie as they were filmed while they are made into one."""
 _COMMON_RATES = {44100, 22050, 11025, 88200}
 _COPIED_PROFILES = {"Constrained Baseline", "Baseline", "Main", "High"}
 _COPIED_PIXELS = {"yuv420p", "yuvj420p"}
@@ -95,8 +102,8 @@ def plan(facts: SourceFacts, limits: Limits, *, copying: bool = True) -> Plan:
         video=treatment,
         audio=audio,
         duration=video.duration or facts.duration,
-        video_duration=video.duration if facts.container == "mov" else None,
-        reasons=(*choice, *video_reasons, *audio_reasons, *_dropped(facts)),
+        video_duration=video.duration if facts.container == "mov" and not facts.fragmented else None,
+        reasons=(*choice, *video_reasons, *audio_reasons, *_dropped(facts), *_doubts(facts)),
     )
 
 
@@ -134,7 +141,7 @@ def _plan_video(
         *_unless(copying, "video_codec", "a copy is not wanted"),
     ]
     if obstacles:
-        return _encoded(video, limits, obstacles)
+        return _encoded(video, facts.container, limits, obstacles)
     copied = VideoPlan(
         index=video.index,
         treatment=Treatment.COPY,
@@ -148,9 +155,12 @@ def _plan_video(
     return copied, (words, *_orientation(video))
 
 
-def _encoded(video: VideoStream, limits: Limits, obstacles: list[str]) -> tuple[VideoPlan, tuple[str, ...]]:
+def _encoded(
+    video: VideoStream, container: str, limits: Limits, obstacles: list[str]
+) -> tuple[VideoPlan, tuple[str, ...]]:
     width, height = output_size(video, limits.long_side)
     steps = (
+        _from_the_start(container),
         _deinterlace(video),
         _thin_out(video),
         _resize(video, limits.long_side, (width, height)),
@@ -242,10 +252,17 @@ def _orientation(video: VideoStream) -> list[str]:
     return [*turned, "mirrored: shown as the camera's mirror image"] if video.mirrored else turned
 
 
+def _from_the_start(container: str) -> Step:
+    """AVI only says in which order frames are decoded. Those that wait for others would delay the picture."""
+    return ("setpts=PTS-STARTPTS" if container == "avi" else "", "")
+
+
 def _deinterlace(video: VideoStream) -> Step:
     if not video.interlaced:
         return NOTHING
-    return "bwdif=mode=send_frame", "interlaced: two half pictures are made into one whole"
+    back, again = _TURNS.get(video.rotation, ("", "")) if not video.mirrored else ("", "")
+    steps = ",".join(filter(None, (back, "bwdif=mode=send_frame", again)))
+    return steps, "interlaced: two half pictures are made into one whole"
 
 
 def _is_fast(video: VideoStream) -> bool:
@@ -341,6 +358,7 @@ def _sound_obstacles(sound: AudioStream, container: str) -> Iterator[str]:
     many = f"{sound.channels} channels are too many"
     yield from _unless(profile in _COPIED_SOUND, "audio_profile", f"browsers do not play AAC {profile}")
     yield from _unless(sound.channels <= _COPIED_CHANNELS, "audio_channels", many)
+    yield from _unless(not sound.cut, "audio_edit_list", "sound that was cut away would come back in a copy")
     yield from _unless(sound.has_extradata, "audio_extradata", "the parameters are not in the header")
     yield from _unless(
         container in codecs.COPIED_FROM, "audio_container", f"AAC in {container} is framed in another way"
@@ -358,3 +376,12 @@ def _is_readable(stream: AudioStream) -> bool:
 def _dropped(facts: SourceFacts) -> tuple[str, ...]:
     count = facts.other_streams
     return (f"other_streams: {count} of metadata, timecode or subtitles left out",) if count else ()
+
+
+def _doubts(facts: SourceFacts) -> tuple[str, ...]:
+    """What an admin should know about the end. Refusing would not bring back what the camera never wrote."""
+    if facts.torn:
+        return ("end_torn: the file breaks off in the middle of a packet; all that is there is kept",)
+    if facts.container in codecs.WITHOUT_LENGTH:
+        return (f"end_unknown: {facts.container} does not say how long it is; a missing end is not noticed",)
+    return ()

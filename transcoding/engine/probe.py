@@ -14,7 +14,7 @@ from transcoding.engine.contracts import FailureCode, Limits
 from transcoding.engine.errors import BadInput, ConverterKilled
 from transcoding.engine.facts import AudioStream, Hdr, SourceFacts, VideoStream
 from transcoding.engine.run import Budget, Run, Stop, run
-from transcoding.engine.sniff import demuxer
+from transcoding.engine.sniff import demuxer, ends_in_a_packet
 
 _SECONDS = 60.0
 _ANSWER_BYTES = 1024 * 1024
@@ -85,6 +85,7 @@ class _Probe:
         self._on_run = on_run
         self._on_tick = on_tick
         self._container = demuxer(source)
+        self._shunned: frozenset[str] = frozenset()
 
     def facts(self, *, look_inside: bool) -> SourceFacts:
         answer = self._ask("-show_entries", _ENTRIES)
@@ -101,7 +102,8 @@ class _Probe:
         count = sum(stream.get("codec_type") == "video" for stream in streams)
         if self._container not in codecs.COPIED_FROM or not count:
             return _Look()
-        entries = _FIRST_LOOK if any(map(_is_h264, streams)) else _FIRST_PACKETS
+        decodes = any(map(_is_h264, streams)) and not self._shunned
+        entries = _FIRST_LOOK if decodes else _FIRST_PACKETS
         reach = ("-read_intervals", f"%+#{_LOOK_PACKETS * count}", "-skip_frame", "nokey")
         try:
             answer = self._ask("-select_streams", "v", "-show_entries", entries, *reach)
@@ -117,8 +119,27 @@ class _Probe:
         )
 
     def _ask(self, *arguments: str) -> dict[str, Any]:
-        """Raises BadInput and ConverterKilled."""
+        """ffprobe's answer. Raises BadInput and ConverterKilled.
+
+        ffprobe gives up at the first stream whose decoder it may not open, be it a subtitle that nobody
+        wants. Asked again it may open that decoder, but nothing is ever decoded by it: the list for the
+        demuxer, which decodes a little to find out more, stays as it is.
+        """
+        while True:
+            done, answer = self._ask_once(*arguments)
+            if not (unknown := done.shunned - self._shunned) or done.succeeded:
+                break
+            self._shunned |= unknown
+        if not done.succeeded:
+            raise _refusal(done, self._source, self._container)
+        found: dict[str, Any] = json.loads(answer)
+        if _OVERSIZE in done.log and not any(stream.get("width") for stream in found.get("streams", [])):
+            raise _refusal(done, self._source, self._container)
+        return found
+
+    def _ask_once(self, *arguments: str) -> tuple[Run, bytes]:
         source, limits, pieces = self._source, self._limits, list[bytes]()
+        guards = [*guarded(self._container, limits), *_opening(self._shunned)]
 
         def collect(chunk: bytes) -> bool:
             pieces.append(chunk)
@@ -126,7 +147,7 @@ class _Probe:
 
         done = run(
             find_ffprobe(),
-            [*guarded(self._container, limits), *arguments, "-of", "json=compact=1", f"file:{source.name}"],
+            [*guards, *arguments, "-of", "json=compact=1", f"file:{source.name}"],
             folder=source.parent,
             budget=Budget(
                 seconds=min(_SECONDS, limits.seconds),
@@ -139,12 +160,13 @@ class _Probe:
             on_tick=self._on_tick,
         )
         self._on_run(done)
-        if not done.succeeded:
-            raise _refusal(done, source, self._container)
-        answer: dict[str, Any] = json.loads(b"".join(pieces))
-        if _OVERSIZE in done.log and not any(stream.get("width") for stream in answer.get("streams", [])):
-            raise _refusal(done, source, self._container)
-        return answer
+        return done, b"".join(pieces)
+
+
+def _opening(shunned: frozenset[str]) -> list[str]:
+    """Options that let ffprobe open these decoders too, for every kind of stream."""
+    names = ",".join((codecs.DECODERS, *sorted(shunned)))
+    return [part for kind in "vas" for part in (f"-codec_whitelist:{kind}", names)] if shunned else []
 
 
 def _is_h264(stream: dict[str, Any]) -> bool:
@@ -191,19 +213,27 @@ def _unreadable(source: Path, container: str) -> FailureCode:
 def _facts(
     source: Path, container: str, form: dict[str, Any], streams: list[dict[str, Any]], look: _Look
 ) -> SourceFacts:
-    tracks = boxes.tracks(source) if container == "mov" else {}
+    is_mov = container == "mov"
+    tracks = boxes.tracks(source) if is_mov else {}
+    fragmented = is_mov and boxes.is_fragmented(source)
     video = tuple(
-        _video(stream, tracks.get(_track_id(stream)), look)
+        _video(stream, tracks.get(_track_id(stream)), look, fragmented=fragmented)
         for stream in streams
         if stream.get("codec_type") == "video"
     )
-    audio = tuple(_audio(stream) for stream in streams if stream.get("codec_type") == "audio")
+    audio = tuple(
+        _audio(stream, tracks.get(_track_id(stream)))
+        for stream in streams
+        if stream.get("codec_type") == "audio"
+    )
     return SourceFacts(
         container=container,
         size=source.stat().st_size,
-        duration=_seconds(form.get("duration")),
+        fragmented=fragmented,
+        torn=container == "mpegts" and ends_in_a_packet(source),
+        duration=_length(form, container),
         start=_start(form),
-        encrypted=(container == "mov" and boxes.is_encrypted(source)) or any(map(_has_key_data, streams)),
+        encrypted=(is_mov and boxes.is_encrypted(source)) or any(map(_has_key_data, streams)),
         other_streams=len(streams) - len(video) - len(audio),
         video=video,
         audio=audio,
@@ -218,7 +248,9 @@ def _track_id(stream: dict[str, Any]) -> int:
     return int(stream.get("id", "-1"), 16)
 
 
-def _video(stream: dict[str, Any], track: boxes.Track | None, look: _Look) -> VideoStream:
+def _video(
+    stream: dict[str, Any], track: boxes.Track | None, look: _Look, *, fragmented: bool
+) -> VideoStream:
     side = _side_data(stream) | look.turns.get(stream["index"], {})
     rotation, mirrored = _orientation(side)
     aspect = _ratio(stream.get("sample_aspect_ratio"), ":") or 1.0
@@ -250,10 +282,10 @@ def _video(stream: dict[str, Any], track: boxes.Track | None, look: _Look) -> Vi
         hdr=_hdr(stream, side),
         dolby_vision=side.get("dv_profile"),
         frame_rate=_ratio(stream.get("avg_frame_rate"), "/"),
-        frames=_frames(stream),
+        frames=_frames(stream, fragmented=fragmented),
         duration=_seconds(stream.get("duration")),
         start=_start(stream),
-        cut=stream["index"] in look.hides or (track is not None and track.edits > 1),
+        cut=stream["index"] in look.hides or (track is not None and (track.edits > 1 or track.hides_end)),
         changing=track is not None and track.descriptions > 1,
         has_extradata=bool(stream.get("extradata_size")),
         is_default=bool(disposition.get("default")),
@@ -261,7 +293,7 @@ def _video(stream: dict[str, Any], track: boxes.Track | None, look: _Look) -> Vi
     )
 
 
-def _audio(stream: dict[str, Any]) -> AudioStream:
+def _audio(stream: dict[str, Any], track: boxes.Track | None) -> AudioStream:
     return AudioStream(
         index=stream["index"],
         codec=stream.get("codec_name", ""),
@@ -270,6 +302,7 @@ def _audio(stream: dict[str, Any]) -> AudioStream:
         sample_rate=_whole(stream.get("sample_rate")) or 0,
         duration=_seconds(stream.get("duration")),
         start=_start(stream),
+        cut=track is not None and track.edits > 1,
         has_extradata=bool(stream.get("extradata_size")),
         is_default=bool(stream.get("disposition", {}).get("default")),
     )
@@ -306,9 +339,9 @@ def _hdr(stream: dict[str, Any], side: dict[str, Any]) -> Hdr:
     return by_base_layer.get(side.get("dv_bl_signal_compatibility_id", 0), Hdr.NONE)
 
 
-def _frames(stream: dict[str, Any]) -> int | None:
+def _frames(stream: dict[str, Any], *, fragmented: bool) -> int | None:
     counted = _whole(stream.get("nb_read_packets"))
-    return counted if counted is not None else _whole(stream.get("nb_frames"))
+    return counted if counted is not None or fragmented else _whole(stream.get("nb_frames"))
 
 
 def _said(stream: dict[str, Any], name: str) -> str:
@@ -320,6 +353,14 @@ def _seconds(value: str | None) -> float | None:
     """A duration, or None where it is absent, zero or nonsense."""
     seconds = _number(value)
     return seconds if seconds is not None and seconds > 0 else None
+
+
+def _length(form: dict[str, Any], container: str) -> float | None:
+    """Matroska counts from 0, wherever its first stream begins."""
+    duration = _seconds(form.get("duration"))
+    if duration is None or container != "matroska":
+        return duration
+    return max(0.0, duration - _start(form)) or None
 
 
 def _start(stream: dict[str, Any]) -> float:

@@ -63,6 +63,8 @@ class Run:
     stopped: Stop | None
     log: str
     """Tail of standard error, cleaned of paths and addresses."""
+    shunned: frozenset[str] = frozenset()
+    """Decoders that it looked for and that are not on our list; the log does not mention them."""
     cpu_seconds: float
     peak_memory: int
     """Largest resident set, in bytes."""
@@ -110,7 +112,13 @@ class _Tail:
         self._bytes = (self._bytes + chunk)[-_TAIL_BYTES:]
 
     def text(self) -> str:
-        return cleaned(self._bytes.decode("utf-8", "replace"))
+        return cleaned(_SHUNNED.sub("", self._text()))
+
+    def shunned(self) -> frozenset[str]:
+        return frozenset(_SHUNNED.findall(self._text()))
+
+    def _text(self) -> str:
+        return self._bytes.decode("utf-8", "replace")
 
 
 def run(
@@ -153,6 +161,7 @@ def run(
         returncode=returncode,
         stopped=stopped or _limit_behind(returncode),
         log=tail.text(),
+        shunned=tail.shunned(),
         cpu_seconds=usage.ru_utime + usage.ru_stime,
         peak_memory=usage.ru_maxrss * (1024 if sys.platform == "linux" else 1),
     )
@@ -165,6 +174,11 @@ def cleaned(text: str) -> str:
     return text.strip()
 
 
+_SHUNNED = re.compile(
+    r"^\[\w+ @ 0x[0-9a-f]+\] Codec \((\w+)\) not on whitelist '[\w,]*'\n"
+    r"(?: +Last message repeated \d+ times\n)?",
+    re.MULTILINE,
+)
 _CLEANING = (
     (re.compile(r" @ 0x[0-9a-f]+"), ""),
     (re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]*"), "<address>"),

@@ -54,6 +54,13 @@ def _recognise(head: bytes) -> str | None:
     return None
 
 
+def ends_in_a_packet(path: Path) -> bool:
+    """Whether a transport stream breaks off within one of its packets, which all have the same size."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    return any(path.stat().st_size % size for first, size in _TS_PACKETS if _has_sync(head[first::size]))
+
+
 def _is_iso_media(head: bytes) -> bool:
     size, kind, brand = int.from_bytes(head[:4], "big"), head[4:8], head[8:12]
     if kind == b"ftyp" and brand in _PICTURES:

@@ -187,16 +187,16 @@ def _hold_duration(made: SourceFacts, plan: Plan, source: SourceFacts, limits: L
         raise BadInput(FailureCode.TOO_LONG, f"It lasts longer than {limits.duration:.0f} seconds.")
     shown = made.video[0].duration or 0.0
     if plan.video_duration is not None:
-        _hold_exactly(shown, plan.video_duration)
+        _hold_exactly(shown, plan.video_duration, unshown=max(0.0, source.start))
     elif source.duration is not None:
-        # Matroska counts from 0, wherever its first stream begins.
-        announced = source.duration - (source.start if source.container == "matroska" else 0.0)
+        announced = source.duration
         if length < announced - _allowance(announced):
             raise BadInput(FailureCode.DAMAGED, f"{length:.2f} of {announced:.2f} seconds could be read.")
 
 
-def _hold_exactly(shown: float, declared: float) -> None:
-    if shown < declared - EXACT:
+def _hold_exactly(shown: float, declared: float, *, unshown: float) -> None:
+    """`unshown`: seconds before anything begins, which an index may count and an output does not have."""
+    if shown < declared - unshown - EXACT:
         raise BadInput(FailureCode.DAMAGED, f"{shown:.2f} of {declared:.2f} seconds could be read.")
     if shown > declared + EXACT:
         raise BadInput(FailureCode.OUTPUT_INVALID, f"{shown:.2f} seconds came of {declared:.2f}.")

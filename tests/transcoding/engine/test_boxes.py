@@ -43,6 +43,24 @@ def test_only_pieces_that_are_shown_count_as_edits(tmp_path: Path, edits, shown)
     assert boxes.tracks(path) == {7: boxes.Track(edits=shown, descriptions=1)}
 
 
+@pytest.mark.parametrize(
+    ("end", "hides"), [(1000, False), (961, False), (960, True), (500, True), (0, False)]
+)
+def test_an_end_that_was_cut_away_is_seen(tmp_path: Path, end, hides):
+    """25 frames of 40 ticks, the last two shown in the other order: the last one begins at 960."""
+    times = box(b"stts", struct.pack(">IIII", 0, 1, 25, 40))
+    order = box(b"ctts", struct.pack(">IIIiIiIi", 0, 3, 23, 0, 1, 40, 1, -40))
+    scale = box(b"mdhd", bytes(12), struct.pack(">II", 1000, 1000), bytes(4))
+    header = box(b"tkhd", bytes(12), struct.pack(">I", 1), bytes(64))
+    cut = box(b"edts", box(b"elst", struct.pack(">IIiii", 0, 1, end, 0, 0x10000)))
+    media = box(b"mdia", scale, box(b"minf", box(b"stbl", times, order)))
+    path = tmp_path / "film.mov"
+    path.write_bytes(
+        box(b"moov", box(b"mvhd", bytes(12), struct.pack(">I", 1000)), box(b"trak", header, cut, media))
+    )
+    assert boxes.tracks(path)[1].hides_end is hides
+
+
 def test_a_format_that_changes_on_the_way_is_seen(tmp_path: Path):
     path = tmp_path / "film.mov"
     path.write_bytes(box(b"moov", track(1, []), track(2, [], entries=2)))

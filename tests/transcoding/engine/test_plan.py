@@ -57,6 +57,7 @@ def audio(**changes: Any) -> AudioStream:
         sample_rate=48000,
         duration=10.0,
         start=0.0,
+        cut=False,
         has_extradata=True,
         is_default=True,
     )
@@ -67,6 +68,8 @@ def facts(*streams: VideoStream | AudioStream, **changes: Any) -> SourceFacts:
     source = SourceFacts(
         container="mov",
         size=1_000_000,
+        fragmented=False,
+        torn=False,
         duration=10.0,
         start=0.0,
         encrypted=False,
@@ -187,6 +190,7 @@ def test_sound_that_plays_everywhere_is_copied(changes):
         ({"profile": "Main"}, "audio_profile"),
         ({"channels": 8}, "audio_channels"),
         ({"has_extradata": False}, "audio_extradata"),
+        ({"cut": True}, "audio_edit_list"),
     ],
     ids=repr,
 )
@@ -309,6 +313,39 @@ def test_the_long_side_can_be_chosen():
 
 def test_interlaced_pictures_are_made_whole():
     assert filters(video(interlaced=True)).startswith("bwdif=mode=send_frame,")
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_half_pictures_are_joined_as_they_were_filmed(turn: int):
+    back, whole, again = {
+        90: ("transpose=cclock", "bwdif=mode=send_frame", "transpose=clock"),
+        180: ("hflip,vflip", "bwdif=mode=send_frame", "hflip,vflip"),
+        270: ("transpose=clock", "bwdif=mode=send_frame", "transpose=cclock"),
+    }[turn]
+    assert filters(video(interlaced=True, rotation=turn)).startswith(f"{back},{whole},{again},")
+
+
+def test_the_pictures_of_an_avi_begin_at_once():
+    source = facts(video(codec="mjpeg"), container="avi")
+    assert plan(source, Limits()).video.filters[0] == "setpts=PTS-STARTPTS"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"torn": True, "container": "mpegts"}, "end_torn"),
+        ({"container": "mpegts"}, "end_unknown"),
+        ({"container": "mpeg"}, "end_unknown"),
+    ],
+)
+def test_a_doubtful_end_is_told(changes, code):
+    assert codes(facts(video(), **changes))[-1] == code
+    assert code not in codes(facts(video()))
+
+
+def test_only_an_index_of_all_frames_is_held_against_the_output():
+    assert plan(facts(video()), Limits()).video_duration == 10.0
+    assert plan(facts(video(), fragmented=True), Limits()).video_duration is None
 
 
 def test_more_than_sixty_frames_a_second_are_thinned_out():
