@@ -171,7 +171,7 @@ def spots(found: Packets, pixels: int) -> list[Spot]:
     `pixels` are those of one frame. Of a group that needs frames before it, the key frame only.
     """
     most, keys = max(1, _SPOT_PIXELS // max(pixels, 1)), found.keyframes
-    between = [keys[len(keys) * part // 4] for part in (1, 2, 3)]
+    between = [keys[len(keys) * part // 3] for part in (1, 2)]
     whole = [key for key in (keys[-1], keys[0]) if key in found.restarts]
     chosen = dict.fromkeys((*between, keys[-1], keys[0]), 1)
     chosen |= {key: min(most, _length(found.times, keys, key)) for key in whole}

@@ -12,7 +12,7 @@ from transcoding.engine.errors import BadInput, ConverterKilled, DiskFull
 from transcoding.engine.facts import SourceFacts
 from transcoding.engine.packets import Packets
 from transcoding.engine.plan import NO_AUDIO, Plan, plan
-from transcoding.engine.probe import probe
+from transcoding.engine.probe import Probe
 from transcoding.engine.progress import Progress
 from transcoding.engine.run import Budget, Run, Stop, run
 from transcoding.engine.storyboard import Sheet
@@ -96,6 +96,7 @@ def examine(source: Path, workdir: Path, limits: Limits) -> Converted:
     examination = Conversion(source, workdir, limits, lambda fraction: None)
     try:
         examination.decide()
+        examination.look_inside()
     except BadInput as refusal:
         return examination.account(code=refusal.code, detail=refusal.detail)
     return examination.account()
@@ -211,19 +212,47 @@ class Conversion:
         return result.succeeded and count.exists() and count.stat().st_size == len(laid_out.times)
 
     def decide(self) -> None:
-        facts = probe(self._source, self._limits, self._runs.append, self._tick)
+        """Take what the headers tell for all there is, unless it takes an encode anyway."""
+        self._probe = Probe(self._source, self._limits, self._runs.append)
+        if self._take(self._probe.facts(self._tick)).video.treatment is not Treatment.COPY:
+            self._take(self._probe.look_inside(self._tick))
+
+    def look_inside(self) -> None:
+        """Let what is in the first packets change the plan."""
+        self._take(self._probe.look_inside(self._tick))
+
+    def _take(self, facts: SourceFacts) -> Plan:
         self.done = replace(self.done, facts=facts)
-        self.done = replace(self.done, plan=plan(facts, self._limits))
+        chosen = plan(facts, self._limits)
+        self.done = replace(self.done, plan=chosen)
+        return chosen
 
     def make_mp4(self) -> None:
         """Copy what can be copied; if that does not come out clean, encode; if that fails, refuse."""
         chosen = self.done.plan
         assert chosen  # noqa: S101 - decide() comes first
-        if chosen.copies and not self._copies(chosen):
+        if not chosen.copies:
+            self._encode(chosen)
+            return
+        result = self._copied(chosen)
+        if self.done.plan != chosen:
+            self._begin_anew()
+            self.make_mp4()
+        elif not self._is_clean(result, chosen):
+            self._begin_anew()
             self.done = replace(self.done, notes=(COPY_UNCLEAN,))
             self.encode()
-        elif not chosen.copies:
-            self._encode(chosen)
+
+    def _begin_anew(self) -> None:
+        """An encode may take minutes, and shall not seem to be nearly done all the while."""
+        self._fraction = 0.0
+
+    def _copied(self, chosen: Plan) -> Run:
+        """Meanwhile the first packets are looked into. That seldom changes the plan, so it is not awaited."""
+        with Aside(self._probe.look_inside) as looking:
+            result = self._convert(chosen, self._wanted_pictures(chosen))
+            self._take(looking.result(self._tick))
+        return result
 
     def encode(self) -> None:
         """Make the MP4 anew from the original, without copying anything."""
@@ -239,9 +268,8 @@ class Conversion:
     def _tick(self) -> None:
         self._on_progress(self._fraction)
 
-    def _copies(self, chosen: Plan) -> bool:
+    def _is_clean(self, result: Run, chosen: Plan) -> bool:
         """Whether the plan, which copies a stream or both, could be carried out and came out clean."""
-        result = self._convert(chosen, self._wanted_pictures(chosen))
         is_copy = chosen.video.treatment is Treatment.COPY
         if result.stopped is None and (not result.succeeded or (is_copy and result.log)):
             return self._unclean(result.log)

@@ -73,31 +73,46 @@ def probe(
 
     Raises BadInput: `empty`, `not_a_video`, `damaged`, `too_many_pixels`.
     """
-    return _Probe(source, limits, on_run, on_tick).facts(look_inside=look_inside)
+    asked = Probe(source, limits, on_run)
+    return asked.look_inside(on_tick) if look_inside else asked.facts(on_tick)
 
 
-class _Probe:
-    """One file being asked about."""
+class Probe:
+    """One file being asked about: `facts` first, which the rest builds on."""
 
-    def __init__(self, source: Path, limits: Limits, on_run: OnRun, on_tick: OnTick) -> None:
+    def __init__(self, source: Path, limits: Limits, on_run: OnRun) -> None:
+        """Raises BadInput: `empty`, `not_a_video`."""
         self._source = source
         self._limits = limits
         self._on_run = on_run
-        self._on_tick = on_tick
         self._container = demuxer(source)
         self._shunned: frozenset[str] = frozenset()
+        self._told: dict[str, Any] = {}
+        self._looked: SourceFacts | None = None
 
-    def facts(self, *, look_inside: bool) -> SourceFacts:
-        answer = self._ask("-show_entries", _ENTRIES)
-        if _wants_counting(answer.get("streams", [])):
-            answer = self._ask("-show_entries", _ENTRIES, "-count_packets")
-        streams = answer.get("streams", [])
-        if not streams:
+    def facts(self, on_tick: OnTick) -> SourceFacts:
+        """What the headers tell. Raises BadInput: `damaged`, `not_a_video`, `too_many_pixels`."""
+        told = self._ask(on_tick, "-show_entries", _ENTRIES)
+        if _wants_counting(told.get("streams", [])):
+            told = self._ask(on_tick, "-show_entries", _ENTRIES, "-count_packets")
+        if not told.get("streams"):
             raise BadInput(_unreadable(self._source, self._container), "The container holds no streams.")
-        look = self._first_look(streams) if look_inside else _Look()
-        return _facts(self._source, self._container, answer.get("format", {}), streams, look)
+        self._told = told
+        return self._facts(_Look())
 
-    def _first_look(self, streams: list[dict[str, Any]]) -> _Look:
+    def look_inside(self, on_tick: OnTick) -> SourceFacts:
+        """With what only the first packets and frames tell. The second time it is known."""
+        if not self._told:
+            self.facts(on_tick)
+        if self._looked is None:
+            self._looked = self._facts(self._first_look(on_tick, self._told["streams"]))
+        return self._looked
+
+    def _facts(self, look: _Look) -> SourceFacts:
+        streams = self._told["streams"]
+        return _facts(self._source, self._container, self._told.get("format", {}), streams, look)
+
+    def _first_look(self, on_tick: OnTick, streams: list[dict[str, Any]]) -> _Look:
         """Only where it could decide whether to copy: frames are decoded of H.264 alone."""
         count = sum(stream.get("codec_type") == "video" for stream in streams)
         if self._container not in codecs.COPIED_FROM or not count:
@@ -106,7 +121,7 @@ class _Probe:
         entries = _FIRST_LOOK if decodes else _FIRST_PACKETS
         reach = ("-read_intervals", f"%+#{_LOOK_PACKETS * count}", "-skip_frame", "nokey")
         try:
-            answer = self._ask("-select_streams", "v", "-show_entries", entries, *reach)
+            answer = self._ask(on_tick, "-select_streams", "v", "-show_entries", entries, *reach)
         except BadInput:
             return _Look()  # whatever is wrong, the conversion itself finds out
         seen = answer.get("packets_and_frames", answer.get("packets", []))
@@ -118,7 +133,7 @@ class _Probe:
             turns={one["stream_index"]: _side_data(one) for one in turned},
         )
 
-    def _ask(self, *arguments: str) -> dict[str, Any]:
+    def _ask(self, on_tick: OnTick, *arguments: str) -> dict[str, Any]:
         """ffprobe's answer. Raises BadInput and ConverterKilled.
 
         ffprobe gives up at the first stream whose decoder it may not open, be it a subtitle that nobody
@@ -126,7 +141,7 @@ class _Probe:
         demuxer, which decodes a little to find out more, stays as it is.
         """
         while True:
-            done, answer = self._ask_once(*arguments)
+            done, answer = self._ask_once(on_tick, *arguments)
             if not (unknown := done.shunned - self._shunned) or done.succeeded:
                 break
             self._shunned |= unknown
@@ -137,7 +152,7 @@ class _Probe:
             raise _refusal(done, self._source, self._container)
         return found
 
-    def _ask_once(self, *arguments: str) -> tuple[Run, bytes]:
+    def _ask_once(self, on_tick: OnTick, *arguments: str) -> tuple[Run, bytes]:
         source, limits, pieces = self._source, self._limits, list[bytes]()
         guards = [*guarded(self._container, limits), *_opening(self._shunned)]
 
@@ -157,7 +172,7 @@ class _Probe:
                 stdout_bytes=_ANSWER_BYTES,
             ),
             on_output=collect,
-            on_tick=self._on_tick,
+            on_tick=on_tick,
         )
         self._on_run(done)
         return done, b"".join(pieces)
