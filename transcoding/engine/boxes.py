@@ -216,13 +216,17 @@ def _edits(file: BinaryIO, track: Box) -> list[tuple[int, int]]:
 
 
 def _ends_before(file: BinaryIO, track: Box, edit: tuple[int, int], movie_scale: int) -> bool:
-    """Whether the edit is over when the last frame of the track begins. An edit of 0 shows everything."""
+    """Whether the edit is over before the last frame of the track begins. An edit of 0 shows everything.
+
+    Some phones take the time of the last frame for the length of the film: that is no cut. Nor is a length
+    that was rounded down to the movie's clock.
+    """
     length, begin = edit
     last = _last_begin(file, track)
     track_scale = _timescale(file, track, (b"mdia", b"mdhd"))
     if last is None or length <= 0 or not movie_scale or not track_scale:
         return False
-    return last * movie_scale >= begin * movie_scale + length * track_scale
+    return last * movie_scale > begin * movie_scale + (length + 1) * track_scale
 
 
 def _last_begin(file: BinaryIO, track: Box) -> int | None:

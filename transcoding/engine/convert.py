@@ -20,8 +20,6 @@ from transcoding.engine.transfer import Aside, Check
 from transcoding.engine.verify import Verifier
 
 SOURCE, MP4, FRAMES, STORYBOARD = "source", "output.mp4", "frames.json.gz", "storyboard.jpg"
-_OUT_OF_MEMORY = ("Cannot allocate memory", "malloc of size", "pthread_create() failed")
-"""In the words of ffmpeg and of x264. A thread wants address space for its stack."""
 MP4_SHARE = 0.97
 """Fraction done once the MP4 is there; the poster takes the rest."""
 COPY_UNCLEAN = "copy_unclean: a copy was tried and did not come out clean, so all is encoded"
@@ -292,17 +290,17 @@ class Conversion:
     def _encode(self, chosen: Plan) -> None:
         self.done = replace(self.done, plan=chosen)
         result = self._convert(chosen, self._wanted_pictures(chosen))
-        if self._may_try_less(result) and self._pictures:
+        if self._broke(result) and self._pictures:
             result = self._convert(chosen)
-        if self._may_try_less(result) and chosen.audio.index is not None:
+        if self._broke(result) and not result.starved and chosen.audio.index is not None:
             chosen = self._without_sound(chosen)
             result = self._convert(chosen)
         self._check(result)
         self._verify(chosen)
 
     @staticmethod
-    def _may_try_less(result: Run) -> bool:
-        """Whether it failed of itself: a broken sound track or picture must not cost the film."""
+    def _broke(result: Run) -> bool:
+        """Whether it failed of itself: a broken picture or sound track must not cost the film."""
         return not result.succeeded and result.stopped is None
 
     def _wanted_pictures(self, chosen: Plan) -> command.Pictures | None:
@@ -387,12 +385,12 @@ class Conversion:
 
     def _check(self, result: Run) -> None:
         """Raises BadInput if the run failed or made nothing."""
+        if result.starved:
+            raise BadInput(FailureCode.TOO_MANY_PIXELS, "ffmpeg needed more memory than it may have.")
         if result.stopped:
             raise BadInput(_STOP_CODES[result.stopped], f"Stopped by its limit: {result.stopped}.")
         if "File too large" in result.log:
             raise BadInput(FailureCode.TOO_LARGE, "The output grew past its limit.")
-        if any(words in result.log for words in _OUT_OF_MEMORY):
-            raise BadInput(FailureCode.TOO_MANY_PIXELS, "ffmpeg needed more memory than it may have.")
         if not result.succeeded:
             raise BadInput(FailureCode.DAMAGED, f"ffmpeg ended with {result.returncode}.")
         if not self._mp4.exists():

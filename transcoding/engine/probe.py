@@ -211,6 +211,8 @@ def guarded(container: str, limits: Limits) -> list[str]:
 def _refusal(done: Run, source: Path, container: str) -> Exception:
     if done.killed_from_outside:
         return ConverterKilled("ffprobe was killed by something outside the engine.")
+    if done.starved:
+        return BadInput(FailureCode.TOO_MANY_PIXELS, "ffprobe needed more memory than it may have.")
     if done.stopped in (Stop.WALL_CLOCK, Stop.STALLED, Stop.CPU):
         return BadInput(FailureCode.TIMED_OUT, f"ffprobe: {done.stopped}")
     if _OVERSIZE in done.log:

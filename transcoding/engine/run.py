@@ -28,6 +28,18 @@ _ENVIRONMENT = {"LC_ALL": "C", "HOME": ".", "TMPDIR": ".", "MALLOC_ARENA_MAX": "
 """All of it. Every thread's own arena would claim 64 MiB of the address space."""
 
 
+_OUT_OF_MEMORY = (
+    "Cannot allocate memory",
+    "malloc of size",
+    "pthread_create() failed",
+    "Resource temporarily unavailable",
+    "Error while opening encoder",
+    "Error encoding a frame",
+)
+"""In the words of ffmpeg and of x264. A thread wants address space for its stack. The settings of our
+encoders are always valid, so nothing else stops them, though x264 may fail without a word."""
+
+
 class Stop(StrEnum):
     """Why we, or a limit that we set, ended a run."""
 
@@ -72,6 +84,11 @@ class Run:
     @property
     def succeeded(self) -> bool:
         return self.returncode == 0 and self.stopped is None
+
+    @property
+    def starved(self) -> bool:
+        """Whether it failed, or hung, for want of memory."""
+        return not self.succeeded and any(words in self.log for words in _OUT_OF_MEMORY)
 
     @property
     def killed_from_outside(self) -> bool:

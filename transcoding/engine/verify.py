@@ -99,6 +99,8 @@ class Verifier:
         self._on_run(done)
         if done.killed_from_outside:
             raise ConverterKilled("ffprobe was killed by something outside the engine.")
+        if done.starved:
+            raise BadInput(FailureCode.TOO_MANY_PIXELS, "To check it needed more memory than it may have.")
         if complaint := _complaint(done):
             raise _invalid(f"Part of the output cannot be decoded. {complaint}")
         if b"".join(shown).count(b"\n") < len(spots):

@@ -137,7 +137,6 @@ def _is_the_same(before: Shown, after: Shown, audio: Treatment) -> None:
 
 EDITS = {
     "end": [(2000, 1024)],
-    "last-frame": [(2960, 1024)],
     "last-two-frames": [(2920, 1024)],
     "middle": [(1000, 1024), (1000, 1024 + 2 * 12800)],
     "both-ends": [(1000, 1024 + 12800)],
@@ -185,11 +184,16 @@ def test_sound_that_was_cut_out_of_the_middle_does_not_come_back(odd: Odd, conve
     assert max(memoryview(kept).cast("h")) < 300
 
 
-def test_a_film_whose_last_frame_ends_a_little_early_is_still_copied(odd: Odd, converted, tmp_path: Path):
-    """Cameras round the length of an edit down to their own clock."""
+@pytest.mark.parametrize("length", [2999, 2960])
+def test_a_film_whose_last_frame_ends_early_is_still_copied(
+    odd: Odd, converted, judge, tmp_path, length: int
+):
+    """Phones round the length down to their own clock, or take the time of the last frame for it."""
     source = tmp_path / "rounded.mp4"
-    source.write_bytes(edited(odd("long.mp4"), [(2999, 1024)]))
-    assert converted(source).video is Treatment.COPY
+    source.write_bytes(edited(odd("long.mp4"), [(length, 1024)]))
+    outcome = converted(source)
+    assert outcome.video is Treatment.COPY
+    assert len(judge.frame_times(outcome.mp4)) == 75
 
 
 def joined(clip: Clip, folder: Path, *sizes: str) -> Path:
