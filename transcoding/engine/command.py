@@ -196,8 +196,11 @@ def decode_spots(limits: Limits, mp4: str, tried: Sequence[Spot]) -> list[str]:
 
 
 def _from_key_frame(at: float) -> dict[str, Any]:
-    """Begin with the key frame that is shown at this time, without looking at the frames before it."""
-    return {"ss": f"{at + HAIR:.6f}", "noaccurate_seek": None}
+    """Begin with the key frame that is shown at this time, without looking at the frames before it.
+
+    Without a seek for the first: the whole film may be shorter than a hair.
+    """
+    return {"ss": f"{at + HAIR:.6f}", "noaccurate_seek": None} if at > 0 else {}
 
 
 def _from_any_frame(at: float) -> dict[str, Any]:
