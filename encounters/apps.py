@@ -10,6 +10,7 @@ class EncountersConfig(AppConfig):
         from transcoding import schedules  # noqa: PLC0415
         from transcoding.signals import job_finished  # noqa: PLC0415
 
-        keep = schedules.every(5, "encounters.uploads.recover")
-        post_migrate.connect(keep, sender=self, weak=False, dispatch_uid="recover")
+        for minutes, func in ((5, "encounters.recovery.recover"), (60, "encounters.recovery.tidy")):
+            keep = schedules.every(minutes, func)
+            post_migrate.connect(keep, sender=self, weak=False, dispatch_uid=func)
         job_finished.connect(notices.on_job_finished, dispatch_uid="notices")

@@ -281,6 +281,15 @@ class VideoQuerySet(models.QuerySet["Video"]):
     def received(self) -> "VideoQuerySet":
         return self.kept().filter(received_at__isnull=False)
 
+    def unfinished(self) -> "VideoQuerySet":
+        return self.kept().filter(received_at__isnull=True)
+
+    def with_seen(self) -> "VideoQuerySet":
+        """Adds `seen`: whether a clinician has watched it, or reviewed the encounter after it came."""
+        played = AccessRecord.objects.filter(verb=Verb.VIDEO_PLAYED, video=OuterRef("pk"))
+        reviewed = Q(encounter__reviewed_at__gte=models.F("received_at"))
+        return self.annotate(seen=Exists(played) | models.ExpressionWrapper(reviewed, models.BooleanField()))
+
     def in_state(self, state: VideoState) -> "VideoQuerySet":
         return self.filter(VIDEO_STATES[state])
 
@@ -299,11 +308,15 @@ class Video(models.Model):
     size = models.BigIntegerField()
     """As announced, in bytes; completion checks that the store has exactly this many."""
     fingerprint = models.CharField(max_length=64)
-    """Of size, modification time, first and last MiB: tells a file offered again from another one."""
+    """Of size, first and last MiB, modification time: tells a file offered again from another one."""
     source_key = models.CharField(max_length=200, unique=True)
     upload_id = models.CharField(max_length=400, blank=True)
     """The store's name for the multipart upload; empty before it is begun."""
     part_size = models.PositiveIntegerField()
+    sender = models.CharField(max_length=32, blank=True)
+    """Which browser sends it: a random word that the browser made up, and nothing else of it."""
+    active_at = models.DateTimeField(default=timezone.now)
+    """When it was last announced, or one of its parts signed."""
     created_at = models.DateTimeField(default=timezone.now)
     received_at = models.DateTimeField(null=True, blank=True)
     removed_at = models.DateTimeField(null=True, blank=True)
@@ -315,7 +328,14 @@ class Video(models.Model):
 
     class Meta:
         ordering = ["created_at", "pk"]
-        indexes = [models.Index(fields=["encounter", "received_at"], name="video_received_in_encounter")]
+        indexes = [
+            models.Index(fields=["encounter", "received_at"], name="video_received_in_encounter"),
+            models.Index(
+                fields=["active_at"],
+                condition=Q(received_at__isnull=True, removed_at__isnull=True),
+                name="video_open_by_activity",
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(received_at__isnull=True, job__isnull=True)
@@ -358,6 +378,10 @@ class Video(models.Model):
     def part_count(self) -> int:
         return -(-self.size // self.part_size)
 
+    def size_of_part(self, number: int) -> int:
+        """Bytes of this part; all are of one size but the last."""
+        return min(self.part_size, self.size - self.part_size * (number - 1))
+
 
 class UploadPart(models.Model):
     """The checksum that a part was last signed with, and that the store therefore holds it to.
@@ -393,6 +417,7 @@ class Verb(models.TextChoices):
     UPLOAD_REFUSED = "upload refused"
     UPLOAD_COMPLETED = "upload completed"
     UPLOAD_ABORTED = "upload aborted"
+    UPLOAD_ABANDONED = "upload abandoned"
     SUBMITTED = "videos submitted"
     VIDEO_PLAYED = "video played"
 

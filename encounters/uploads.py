@@ -5,22 +5,28 @@ a client, which parts there are. Calls to the store stay outside of transactions
 video, its job and the access record are written in one.
 """
 
-import logging
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.template.defaultfilters import filesizeformat
+from django.db.models import Q
 from django.utils import timezone
 
-from encounters.callers import PORTAL, Caller
-from encounters.keys import CONTENT_TYPES, extension_of, new_source_key
+from encounters import notices, offers
+from encounters.callers import Caller
+from encounters.keys import CONTENT_TYPES, new_source_key
 from encounters.models import Encounter, UploadPart, Verb, Video, VideoState
+from encounters.offers import Offer, UploadRefused
 from transcoding import jobs
+from transcoding.engine import sniff
 from transcoding.engine.contracts import FailureCode
+from transcoding.engine.errors import BadInput
 from transcoding.engine.store import (
     NoSuchUpload,
     PartsRefused,
@@ -30,48 +36,18 @@ from transcoding.engine.store import (
     is_sha256,
 )
 from transcoding.errors import PortalError, StoreUnavailable
+from transcoding.models import TranscodeJob
 from transcoding.store import object_store
 
-logger = logging.getLogger(__name__)
-
-MIB = 1024**2
-SMALLEST_PART = 8 * MIB
-MOST_PARTS = 10_000
 MOST_PARTS_SIGNED_AT_ONCE = 100
-RECOVER_AFTER = timedelta(minutes=5)
-RECOVER_UNTIL = timedelta(days=30)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Offer:
-    """A file as the browser announces it."""
-
-    filename: str
-    size: int
-    content_type: str
-    fingerprint: str
-    """64 hexadecimal digits: of size, modification time, first and last MiB."""
-
-
-class UploadRefused(PortalError):
-    """A file that we do not take. Filed for the admin under the same code."""
-
-    def __init__(self, code: FailureCode, message: str, status: int) -> None:
-        self.code = code
-        self.message = message
-        self.status = status
-        super().__init__()
+HEAD_BYTES = 4096
+TURN = timedelta(minutes=3)
+"""For so long after its last request a browser is taken to be still sending."""
 
 
 class ConsentMissing(PortalError):
     code = "consent_missing"
     message = "Please read and agree to the questions on the page before this one first."
-    status = 409
-
-
-class TooManyVideos(PortalError):
-    code = "too_many_videos"
-    message = "You have sent as many videos as this link allows. Your clinic can send you a new one."
     status = 409
 
 
@@ -90,30 +66,56 @@ class PartsMissing(PortalError):
 
 
 class UploadGone(PortalError):
+    """`stopped`: somebody wanted that. Else the store forgot it, and announcing the file begins it anew."""
+
     code = "upload_gone"
     message = "This upload was stopped. Please choose the video again to send it."
     status = 410
 
 
-def part_size_for(size: int) -> int:
-    """8 MiB, or as many whole MiB as keep the upload within the 10,000 parts that S3 allows.
+class AnotherFile(PortalError):
+    code = "another_file"
+    message = (
+        "This is not the same video. Please choose the one that you began to send, "
+        "or add this one as a new video."
+    )
+    status = 409
 
-    Source: Amazon S3 User Guide, "Amazon S3 multipart upload limits".
-    """
-    needed = -(-size // MOST_PARTS)
-    return max(SMALLEST_PART, -(-needed // MIB) * MIB)
+
+class SentElsewhere(PortalError):
+    code = "sent_elsewhere"
+    message = "This video is being sent from another device just now. You can leave it to that one."
+    status = 409
 
 
-def start(*, caller: Caller, encounter: Encounter, offer: Offer) -> tuple[Video, bool]:
+@dataclass(frozen=True, kw_only=True)
+class Unfinished:
+    """An upload that waits for its file to be chosen again."""
+
+    video: Video
+    sent: float | None
+    """Fraction that the store has; None if the store does not answer."""
+
+    @property
+    def percent(self) -> int | None:
+        return None if self.sent is None else int(self.sent * 100)
+
+
+def start(
+    *, caller: Caller, encounter: Encounter, offer: Offer, continues: UUID | None = None
+) -> tuple[Video, bool]:
     """Announce a file. Gives its video, and whether this continues what was begun or done before.
 
-    Raises `UploadRefused`, `ConsentMissing`, `TooManyVideos`, `StoreUnavailable`.
+    `continues`: the upload that this file must belong to. Raises `AnotherFile` if it does not,
+    `UploadRefused`, `ConsentMissing`, `StoreUnavailable`, and what `offers.check_limits` raises.
     """
     if caller.invitation and not encounter.consented:
         raise ConsentMissing
     known = _same_file(encounter, offer)
-    if known is None and encounter.videos.kept().count() >= settings.UPLOAD_MAX_VIDEOS:
-        raise TooManyVideos
+    if continues and (known is None or known.pk != continues):
+        raise AnotherFile
+    if known is None:
+        offers.check_limits(caller, encounter, offer)
     video = known or _announce(caller, encounter, offer)
     if video.received_at is None:
         _make_ready(caller, video)
@@ -131,7 +133,7 @@ def _make_ready(caller: Caller, video: Video) -> None:
             return
     except NoSuchUpload:
         if _is_whole(video):
-            _receive(caller, video)
+            _receive(caller, video, _misfit(video))
             return
         _forget_upload(video)
     except StoreError as error:
@@ -146,22 +148,26 @@ def _forget_upload(video: Video) -> None:
 
 
 def _same_file(encounter: Encounter, offer: Offer) -> Video | None:
-    """The upload of this very file, unfinished or done. One that could not be read may be sent anew."""
-    same = encounter.videos.filter(fingerprint=offer.fingerprint, size=offer.size, removed_at__isnull=True)
+    """The upload of this very file, unfinished or done. One that could not be read may be sent anew.
+
+    A phone that hands a video over again may date it anew. Size, first and last MiB then suffice: no
+    part is taken for sent before its checksum agrees.
+    """
+    same = encounter.videos.kept().filter(size=offer.size, fingerprint__startswith=offer.content)
     candidates = same.select_related("job").order_by("-created_at")
     retryable = {VideoState.FAILED, VideoState.CANCELLED}
-    return next((video for video in candidates if video.state not in retryable), None)
+    alive = [video for video in candidates if video.state not in retryable]
+    exactly = (video for video in alive if video.fingerprint == offer.fingerprint)
+    return next(exactly, None) or next(iter(alive), None)
 
 
 def _announce(caller: Caller, encounter: Encounter, offer: Offer) -> Video:
     """The row of a new upload; of two that are announced at once, the one that was first."""
-    refusal = _refusal(offer)
-    extension = extension_of(offer.filename, offer.content_type)
-    if refusal or extension is None:
-        raise _filed(caller, encounter, offer, refusal or _not_a_video())
+    if refusal := offers.refusal(offer):
+        raise _filed(caller, encounter, offer, refusal)
     try:
         with transaction.atomic():
-            video = _row(encounter, offer, new_source_key(encounter.reference, extension))
+            video = _row(encounter, offer, new_source_key(encounter.reference, offer.extension or ""))
             caller.record(Verb.UPLOAD_STARTED, encounter=encounter, video=video)
     except IntegrityError:
         first = _same_file(encounter, offer)
@@ -179,27 +185,8 @@ def _row(encounter: Encounter, offer: Offer, source_key: str, **received: Any) -
         size=offer.size,
         fingerprint=offer.fingerprint,
         source_key=source_key,
-        part_size=part_size_for(offer.size),
+        part_size=offers.part_size_for(offer.size),
         **received,
-    )
-
-
-def _refusal(offer: Offer) -> UploadRefused | None:
-    if offer.size == 0:
-        return UploadRefused(
-            FailureCode.EMPTY, "This file is empty. Please choose another video, or record it again.", 422
-        )
-    if offer.size > settings.UPLOAD_MAX_BYTES:
-        limit = filesizeformat(settings.UPLOAD_MAX_BYTES)
-        return UploadRefused(
-            FailureCode.TOO_LARGE, f"This video is larger than {limit}. Please record a shorter one.", 413
-        )
-    return None
-
-
-def _not_a_video() -> UploadRefused:
-    return UploadRefused(
-        FailureCode.NOT_A_VIDEO, "This file is not a video. Please choose a video instead.", 415
     )
 
 
@@ -224,6 +211,38 @@ def _begin_at_store(video: Video) -> None:
     video.refresh_from_db()
 
 
+def take_turn(*, video: Video, sender: str, by_force: bool = False) -> bool:
+    """Let this browser send, unless another one is at it; say whether it may.
+
+    `by_force`: the person said so. A caller that names no `sender` is never in the way.
+    """
+    this = Video.objects.filter(pk=video.pk)
+    now = timezone.now()
+    if not sender:
+        this.update(active_at=now)
+        return True
+    free = Q(sender__in=["", sender]) | Q(active_at__lt=now - TURN)
+    return bool((this if by_force else this.filter(free)).update(sender=sender, active_at=now))
+
+
+def unfinished(encounter: Encounter) -> list[Unfinished]:
+    """What this patient began to send, oldest first, as far as the store has it."""
+    waiting = encounter.videos.unfinished().exclude(upload_id="").order_by("created_at")
+    return [Unfinished(video=video, sent=_sent(video)) for video in waiting]
+
+
+def _sent(video: Video) -> float | None:
+    try:
+        parts = stored_parts(video)
+        if not parts and _is_whole(video):
+            return 1.0
+    except UploadGone:
+        return 0.0
+    except (StoreUnavailable, StoreError):
+        return None
+    return min(1.0, sum(part.size for part in parts) / video.size)
+
+
 def stored_parts(video: Video) -> list[StoredPart]:
     """What the store has of an unfinished upload; nothing once it has joined the parts.
 
@@ -238,7 +257,7 @@ def stored_parts(video: Video) -> list[StoredPart]:
         if _is_whole(video):  # joined in this very moment, or just before our process died
             return []
         _forget_upload(video)
-        raise UploadGone from error
+        raise UploadGone(stopped=False) from error
     except StoreError as error:
         raise StoreUnavailable from error
 
@@ -250,10 +269,10 @@ def _parts(video: Video) -> list[StoredPart]:
     return [replace(part, sha256=part.sha256 or signed.get(part.number, "")) for part in stored]
 
 
-def sign(*, video: Video, wanted: Sequence[tuple[int, str]]) -> list[PresignedPart]:
+def sign(*, video: Video, wanted: Sequence[tuple[int, str]], sender: str = "") -> list[PresignedPart]:
     """Permission to send these parts: `(number, SHA-256 as base64)`, just before they are sent.
 
-    Raises `BadParts`, `UploadGone`.
+    Raises `BadParts`, `UploadGone`, `SentElsewhere`.
     """
     if video.received_at:
         raise BadParts
@@ -264,6 +283,8 @@ def sign(*, video: Video, wanted: Sequence[tuple[int, str]]) -> list[PresignedPa
         raise BadParts
     if not all(is_sha256(checksum) for _, checksum in wanted):
         raise BadParts
+    if not take_turn(video=video, sender=sender):
+        raise SentElsewhere
     UploadPart.objects.bulk_create(
         [UploadPart(video=video, number=number, sha256=checksum) for number, checksum in wanted],
         update_conflicts=True,
@@ -271,8 +292,13 @@ def sign(*, video: Video, wanted: Sequence[tuple[int, str]]) -> list[PresignedPa
         update_fields=["sha256"],
     )
     return [
-        object_store().presign_part(
-            video.source_key, video.upload_id, number, checksum, settings.UPLOAD_URL_SECONDS
+        object_store().permit_part(
+            video.source_key,
+            video.upload_id,
+            number,
+            sha256=checksum,
+            size=video.size_of_part(number),
+            expires_in=settings.UPLOAD_URL_SECONDS,
         )
         for number, checksum in wanted
     ]
@@ -280,7 +306,7 @@ def sign(*, video: Video, wanted: Sequence[tuple[int, str]]) -> list[PresignedPa
 
 def _still_wanted(video: Video) -> None:
     if video.removed_at or not video.upload_id:
-        raise UploadGone
+        raise UploadGone(stopped=video.removed_at is not None)
 
 
 def complete(*, caller: Caller, video: Video) -> Video:
@@ -295,9 +321,22 @@ def complete(*, caller: Caller, video: Video) -> Video:
         _join(video)
         if not _is_whole(video):
             raise PartsMissing(missing=[])
+        misfit = _misfit(video)
     except StoreError as error:
         raise StoreUnavailable from error
-    return _receive(caller, video)
+    return _receive(caller, video, misfit)
+
+
+def _misfit(video: Video) -> FailureCode | None:
+    """Why the stored object is not worth converting, by its first bytes. None: it begins like a video."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(object_store().head(video.source_key, HEAD_BYTES))
+        file.flush()
+        try:
+            sniff.demuxer(Path(file.name))
+        except BadInput as refusal:
+            return refusal.code
+    return None
 
 
 def _join(video: Video) -> None:
@@ -316,7 +355,7 @@ def _join(video: Video) -> None:
         if _is_whole(video):
             return
         _forget_upload(video)
-        raise UploadGone from error
+        raise UploadGone(stopped=False) from error
     except PartsRefused as error:
         if _is_whole(video):  # somebody else joined them in this very moment
             return
@@ -328,64 +367,46 @@ def _join(video: Video) -> None:
 def _missing(video: Video, parts: Sequence[StoredPart]) -> list[int]:
     """Numbers of the parts that are not there in their full size."""
     sizes = {part.number: part.size for part in parts}
-    last = video.part_count
-    expected = dict.fromkeys(range(1, last), video.part_size)
-    expected[last] = video.size - video.part_size * (last - 1)
-    return [number for number, size in expected.items() if sizes.get(number) != size]
+    numbers = range(1, video.part_count + 1)
+    return [number for number in numbers if sizes.get(number) != video.size_of_part(number)]
 
 
 def _is_whole(video: Video) -> bool:
     return object_store().size(video.source_key) == video.size
 
 
-def _receive(caller: Caller, video: Video) -> Video:
+def _receive(caller: Caller, video: Video, misfit: FailureCode | None) -> Video:
     """The moment at which an upload becomes a video: once, with its job, or not at all."""
     with transaction.atomic():
-        open_uploads = Video.objects.select_for_update().filter(
-            pk=video.pk, received_at__isnull=True, removed_at__isnull=True
-        )
+        open_uploads = Video.objects.unfinished().select_for_update().filter(pk=video.pk)
         if open_uploads.exists():
-            job = jobs.enqueue(source_key=video.source_key)
+            job = _job(video, misfit)
             open_uploads.update(received_at=timezone.now(), job=job)
             caller.record(Verb.UPLOAD_COMPLETED, encounter=video.encounter, video=video)
+            if misfit:
+                notices.on_job_finished(job)
     video.refresh_from_db()
     if video.removed_at:
         object_store().delete(video.source_key)
-        raise UploadGone
+        raise UploadGone(stopped=True)
     return video
 
 
-def abort(*, caller: Caller, video: Video) -> None:
+def _job(video: Video, misfit: FailureCode | None) -> TranscodeJob:
+    if misfit:
+        return jobs.refuse(source_key=video.source_key, code=misfit, is_stored=True)
+    return jobs.enqueue(source_key=video.source_key)
+
+
+def abort(*, caller: Caller, video: Video, verb: Verb = Verb.UPLOAD_ABORTED) -> None:
     """Stop an unfinished upload and have the store forget it. A received video stays."""
     with transaction.atomic():
-        open_upload = Video.objects.filter(pk=video.pk, received_at__isnull=True, removed_at__isnull=True)
+        open_upload = Video.objects.unfinished().filter(pk=video.pk)
         if open_upload.update(removed_at=timezone.now()):
-            caller.record(Verb.UPLOAD_ABORTED, encounter=video.encounter, video=video)
+            caller.record(verb, encounter=video.encounter, video=video)
     video.refresh_from_db()
     if video.removed_at and video.upload_id:
         try:
             object_store().abort(video.source_key, video.upload_id)
         except StoreError as error:
             raise StoreUnavailable from error
-
-
-def recover() -> int:
-    """Complete what arrived whole but was never completed: the phone died, or we did. Scheduled."""
-    now = timezone.now()
-    candidates = Video.objects.filter(
-        received_at__isnull=True,
-        removed_at__isnull=True,
-        created_at__range=(now - RECOVER_UNTIL, now - RECOVER_AFTER),
-    ).exclude(upload_id="")
-    recovered = 0
-    for video in candidates.select_related("encounter"):
-        try:
-            complete(caller=PORTAL, video=video)
-        except (PartsMissing, UploadGone):
-            continue
-        except StoreUnavailable:
-            break
-        recovered += 1
-    if recovered:
-        logger.info("uploads recovered", extra={"count": recovered})
-    return recovered

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from encounters.views import patient, staff, uploads
+from encounters.views import events, patient, staff, uploads
 
 urlpatterns = [
     path("", staff.worklist, name="worklist"),
@@ -24,6 +24,7 @@ urlpatterns = [
     path("send/finish/", patient.submit, name="patient_submit"),
     path("send/receipt/", patient.receipt, name="patient_receipt"),
     path("uploads/", uploads.upload_new, name="upload_new"),
+    path("uploads/arrived/", events.store_event, name="store_event"),
     path("uploads/<uuid:pk>/", uploads.upload, name="upload"),
     path("uploads/<uuid:pk>/parts/", uploads.upload_parts, name="upload_parts"),
     path("uploads/<uuid:pk>/complete/", uploads.upload_complete, name="upload_complete"),

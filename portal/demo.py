@@ -18,6 +18,7 @@ from django.conf import settings
 from encounters import encounters, invitations, uploads
 from encounters.callers import Caller
 from encounters.models import Channel, Encounter, Invitation, Patient
+from encounters.offers import Offer
 from portal import seaweed
 from portal.accounts.models import Role, Team, User
 from transcoding.engine.binaries import find_ffmpeg
@@ -34,6 +35,7 @@ def wait_for_everything() -> None:
     store = object_store()
     seaweed.wait_until_ready(store)
     store.allow_origins(_own_origins())
+    store.forget_unfinished_after(settings.UPLOAD_FORGET_DAYS)
     deadline = time.monotonic() + START_SECONDS
     while not _web_answers():
         if time.monotonic() > deadline:
@@ -157,7 +159,7 @@ def generate_clip(path: Path) -> None:
 def send_file(*, caller: Caller, encounter: Encounter, path: Path, filename: str) -> None:
     """Upload a file as a browser does: announce it, PUT its parts to presigned addresses, complete it."""
     content = path.read_bytes()
-    offer = uploads.Offer(
+    offer = Offer(
         filename=filename,
         size=len(content),
         content_type="video/quicktime",

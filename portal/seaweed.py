@@ -32,6 +32,30 @@ def _free_port_with_twin() -> int:
                 return port
 
 
+NOTIFICATIONS = """\
+[notification.webhook]
+enabled = true
+endpoint = "{endpoint}"
+bearer_token = "{secret}"
+timeout_seconds = 10
+max_retries = 5
+backoff_seconds = 3
+max_backoff_seconds = 30
+workers = 1
+buffer_size = 1000
+event_types = ["create"]
+path_prefixes = ["/buckets/{bucket}"]
+"""
+"""SeaweedFS's own form of S3's bucket notifications, which it does not have."""
+
+
+def tell_of_arrivals(folder: Path, *, bucket: str, endpoint: str, secret: str) -> None:
+    """Have a server that is started in `folder` post to `endpoint` what arrives in the bucket."""
+    path = folder / "notification.toml"
+    path.touch(mode=0o600)
+    path.write_text(NOTIFICATIONS.format(endpoint=endpoint, secret=secret, bucket=bucket))
+
+
 def arguments(folder: Path, *, port: int, bucket: str) -> list[str]:
     """The command line of a server that keeps all its data in `folder`.
 

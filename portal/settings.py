@@ -13,6 +13,7 @@ from zoneinfo import available_timezones
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.crypto import salted_hmac
 
 from portal.localkeys import local_keys
 
@@ -147,7 +148,23 @@ STORAGES: dict[str, dict[str, Any]] = {
 
 UPLOAD_MAX_BYTES = whole("UPLOAD_MAX_BYTES", default=5 * 1024**3)
 UPLOAD_MAX_VIDEOS = whole("UPLOAD_MAX_VIDEOS", default=50)
+UPLOAD_MAX_TOTAL_BYTES = whole("UPLOAD_MAX_TOTAL_BYTES", default=50 * 1024**3)
+UPLOAD_STARTS_PER_HOUR = whole("UPLOAD_STARTS_PER_HOUR", default=100)
 INVITATION_DAYS = whole("INVITATION_DAYS", default=14)
+UPLOAD_RESUME_DAYS = whole("UPLOAD_RESUME_DAYS", default=INVITATION_DAYS)
+if UPLOAD_RESUME_DAYS < INVITATION_DAYS:
+    raise ImproperlyConfigured("UPLOAD_RESUME_DAYS must not be less than INVITATION_DAYS.")
+UPLOAD_FORGET_DAYS = UPLOAD_RESUME_DAYS + 7
+"""After so many days the store's own lifecycle rule drops an unfinished upload: the second net."""
+STORE_EVENTS_SECRET: str = env(
+    "STORE_EVENTS_SECRET", default=salted_hmac("store events", "", SECRET_KEY).hexdigest() if DEMO else ""
+)
+"""What the store's notifications must carry. Empty: they are not listened to."""
+STORE_EVENTS_SECRET_LENGTH = 32
+if 0 < len(STORE_EVENTS_SECRET) < STORE_EVENTS_SECRET_LENGTH:
+    raise ImproperlyConfigured(
+        f"STORE_EVENTS_SECRET must have at least {STORE_EVENTS_SECRET_LENGTH} characters."
+    )
 VIDEO_MAX_SECONDS = whole("VIDEO_MAX_SECONDS", default=3600)
 VIDEO_LONG_SIDE = whole("VIDEO_LONG_SIDE", default=1920, at_least=320)
 MP4_KEY_STYLE = choice("MP4_KEY_STYLE", default="web", among={"web", "plain"})
@@ -248,6 +265,7 @@ CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
         "script-src": [SELF],
+        "worker-src": [SELF],
         "style-src": [SELF],
         "font-src": [SELF],
         "img-src": [SELF, "data:", S3_ORIGIN],

@@ -71,15 +71,20 @@ def enqueue(*, source_key: str) -> TranscodeJob:
 
 
 @transaction.atomic
-def refuse(*, source_key: str, code: FailureCode) -> TranscodeJob:
-    """File what was refused before it was stored, so that the admin sees it among the others."""
+def refuse(*, source_key: str, code: FailureCode, is_stored: bool = False) -> TranscodeJob:
+    """File what is not worth converting, so that the admin sees it among the others.
+
+    What was refused before it was stored can never be tried again. What `is_stored` can: should it be
+    recognised one day, it is there.
+    """
     now = timezone.now()
+    detail = "What was stored begins like no video." if is_stored else "Refused before the upload began."
     job = TranscodeJob.objects.create(
         source_key=source_key,
-        attempt_limit=0,
+        attempt_limit=settings.MAX_ATTEMPTS if is_stored else 0,
         status=Status.FAILED,
         failure_code=code,
-        failure_detail="Refused before the upload began; nothing was stored.",
+        failure_detail=detail,
         finished_at=now,
     )
     logger.info("job refused", extra={"job": str(job.pk), "code": code})

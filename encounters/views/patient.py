@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from functools import wraps
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from encounters import callers, invitations
+from encounters import callers, invitations, uploads
 from encounters.callers import Caller, LinkNeeded
 from encounters.forms import BirthDateForm, ConsentForm, DescriptionForm
+from encounters.keys import CONTENT_TYPES
 from encounters.models import Encounter, Invitation, VideoQuerySet, VideoState
 from transcoding.http import HtmxRequest
 
@@ -97,7 +99,15 @@ def description(request: HttpRequest, caller: Caller, encounter: Encounter) -> H
 def videos(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
     if not encounter.consented:
         return redirect("patient_consent")
-    context = {"encounter": encounter, "received": _received(encounter)}
+    assert caller.invitation is not None  # noqa: S101 - for_patient() calls with none without
+    context = {
+        "encounter": encounter,
+        "received": _received(encounter),
+        "unfinished": uploads.unfinished(encounter),
+        "expires_at": caller.invitation.expires_at,
+        "max_bytes": settings.UPLOAD_MAX_BYTES,
+        "extensions": " ".join(CONTENT_TYPES),
+    }
     return render(request, "encounters/patient_videos.html", context)
 
 
@@ -118,6 +128,7 @@ def receipt(request: HtmxRequest, caller: Caller, encounter: Encounter) -> HttpR
         "received": videos,
         "last_received_at": videos[-1].received_at if videos else None,
         "all_final": all(video.is_final for video in videos),
+        "unfinished": encounter.videos.unfinished().exclude(upload_id="").count(),
         "none_readable": bool(videos) and all(video.state == VideoState.FAILED for video in videos),
     }
     template = "encounters/patient_receipt.html"
@@ -125,4 +136,4 @@ def receipt(request: HtmxRequest, caller: Caller, encounter: Encounter) -> HttpR
 
 
 def _received(encounter: Encounter) -> VideoQuerySet:
-    return encounter.videos.received().select_related("job").order_by("received_at")
+    return encounter.videos.received().select_related("job").with_seen().order_by("received_at")

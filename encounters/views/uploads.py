@@ -12,10 +12,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 from encounters import callers, uploads
 from encounters.callers import Caller, LinkNeeded
 from encounters.models import Encounter, Video
+from encounters.offers import Offer
 from transcoding.engine.store import StoredPart
 from transcoding.errors import PortalError
 
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+SENDER = re.compile(r"[0-9a-f]{0,32}")
 LONGEST_NAME = 255
 LONGEST_TYPE = 100
 LARGEST = 2**63
@@ -81,33 +83,60 @@ def _listed(parts: list[StoredPart]) -> list[dict[str, object]]:
 def upload_new(request: HttpRequest) -> JsonResponse:
     """Announce a file: `{filename, size, type, last_modified, fingerprint}`.
 
-    Staff add `encounter`, a reference.
+    Staff add `encounter`, a reference. `continues` names the upload that the file must belong to. A
+    browser that names itself as `sender` is told whether another one is sending the same video (`busy`),
+    and takes its place with `take_over`.
     """
     body = _body(request)
-    offer = _offer(body)
-    caller, encounter = _caller(request, body.get("encounter"))
-    video, resumed = uploads.start(caller=caller, encounter=encounter, offer=offer)
-    parts = uploads.stored_parts(video) if resumed else []
+    offer, sender = _offer(body), _sender(body)
+    caller, encounter = _caller(request, _text(body, "encounter"))
+    video, resumed = uploads.start(
+        caller=caller, encounter=encounter, offer=offer, continues=_uuid(body, "continues")
+    )
+    is_free = uploads.take_turn(video=video, sender=sender, by_force=body.get("take_over") is True)
     answer = {
         "id": str(video.pk),
         "part_size": video.part_size,
-        "parts": _listed(parts),
+        "parts": _listed(uploads.stored_parts(video)) if resumed else [],
         "resumed": resumed,
         "received": video.received_at is not None,
+        "busy": not is_free and video.received_at is None,
     }
     return JsonResponse(answer, status=201)
 
 
-def _offer(body: dict[str, Any]) -> uploads.Offer:
+def _text(body: dict[str, Any], name: str) -> str | None:
+    text = body.get(name)
+    if not isinstance(text, str | None):
+        raise BadRequest
+    return text
+
+
+def _uuid(body: dict[str, Any], name: str) -> UUID | None:
+    text = _text(body, name)
+    try:
+        return UUID(text) if text is not None else None
+    except ValueError as error:
+        raise BadRequest from error
+
+
+def _sender(body: dict[str, Any]) -> str:
+    sender = _text(body, "sender") or ""
+    if not SENDER.fullmatch(sender):
+        raise BadRequest
+    return sender
+
+
+def _offer(body: dict[str, Any]) -> Offer:
     name, size, kind = body.get("filename"), body.get("size"), body.get("type", "")
-    fingerprint, encounter = body.get("fingerprint"), body.get("encounter")
+    fingerprint = body.get("fingerprint")
     if not (isinstance(name, str) and isinstance(kind, str) and isinstance(fingerprint, str)):
         raise BadRequest
-    if type(size) is not int or not 0 <= size < LARGEST or not isinstance(encounter, str | None):
+    if type(size) is not int or not 0 <= size < LARGEST:
         raise BadRequest
     if not FINGERPRINT.fullmatch(fingerprint):
         raise BadRequest
-    return uploads.Offer(
+    return Offer(
         filename=_readable(name)[:LONGEST_NAME],
         size=size,
         content_type=_readable(kind)[:LONGEST_TYPE],
@@ -123,15 +152,16 @@ def _readable(name: str) -> str:
 @login_not_required
 @require_POST
 def upload_parts(request: HttpRequest, pk: UUID) -> JsonResponse:
-    """Sign parts: `{parts: [{number, sha256}, …]}`, the checksum in base64."""
+    """Sign parts: `{parts: [{number, sha256}, …], sender}`, the checksum in base64."""
     _, video = _mine(request, pk)
+    body = _body(request)
     try:
-        wanted = [(part["number"], part["sha256"]) for part in _body(request)["parts"]]
+        wanted = [(part["number"], part["sha256"]) for part in body["parts"]]
     except (KeyError, TypeError) as error:
         raise BadRequest from error
     if not all(type(number) is int and isinstance(checksum, str) for number, checksum in wanted):
         raise BadRequest
-    signed = uploads.sign(video=video, wanted=wanted)
+    signed = uploads.sign(video=video, wanted=wanted, sender=_sender(body))
     urls = [
         {"number": part.number, "url": part.url, "headers": part.headers, "expires_in": part.expires_in}
         for part in signed

@@ -216,16 +216,16 @@ def test_a_video_chosen_before_the_page_is_ready_is_taken(demo, phone, desk, cli
     expect(queue_item(phone, clip.path.name)).to_contain_text("Sent", timeout=120_000)
 
 
-def test_an_admin_tries_a_failed_conversion_again(demo, phone, desk, tmp_path):
-    text = tmp_path / "letter.mov"
-    text.write_text("Not a video either.")
+def test_an_admin_tries_a_failed_conversion_again(demo, phone, desk, clip, tmp_path):
+    cut = tmp_path / "cut.mov"
+    cut.write_bytes(clip.path.read_bytes()[:200_000])
     sign_in(desk, demo, "clinician")
     arrive(phone, open_encounter(desk, demo, "W-5"))
-    choose(phone, text)
-    expect(queue_item(phone, "letter.mov")).to_contain_text("not a video", timeout=120_000)
+    choose(phone, cut)
+    expect(queue_item(phone, "cut.mov")).to_contain_text("missing or broken", timeout=120_000)
     desk.get_by_role("button", name="Sign out").click()
     sign_in(desk, demo, "admin")
-    desk.locator("[data-code=not_a_video] .row-link").first.click()
+    desk.locator("[data-code=damaged] .row-link").first.click()
 
     desk.get_by_role("button", name="Try again").click()
 

@@ -8,13 +8,15 @@ import urllib.request
 from django.utils import timezone
 
 from encounters.models import Video
-from encounters.uploads import SMALLEST_PART
+from encounters.offers import SMALLEST_PART
 from tests.conftest import make_job
 from transcoding.engine.contracts import OutputKind
 from transcoding.models import Rendition
 
-CONTENT = b"As short as an upload can be. " * 10
-TWO_PARTS = bytes(range(256)) * (SMALLEST_PART // 256) + b"and the second part"
+VIDEO_HEAD = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
+"""What makes a file a video for its first look. Source: QuickTime File Format, "The File Type Atom"."""
+CONTENT = VIDEO_HEAD + b"As short as an upload can be. " * 10
+TWO_PARTS = VIDEO_HEAD + bytes(range(256)) * (SMALLEST_PART // 256) + b"second part"
 
 
 def checksum(content):

@@ -164,19 +164,14 @@ def test_missing_parts_are_named(consenting_client):
     assert complete(consenting_client, upload).status_code == 200
 
 
-def test_a_part_shorter_than_announced_counts_as_missing(consenting_client, store):
-    upload = announce(consenting_client, size=len(CONTENT) + 1).json()["id"]
-    send_parts(consenting_client, upload, CONTENT)
-
-    answer = complete(consenting_client, upload)
-
-    assert (answer.status_code, answer.json()["missing"]) == (409, [1])
-    assert list(store.keys()) == []
-
-
-def test_a_part_longer_than_announced_counts_as_missing(consenting_client, store):
-    upload = announce(consenting_client, size=len(CONTENT) - 1).json()["id"]
-    send_parts(consenting_client, upload, CONTENT)
+@pytest.mark.parametrize("change", [-1, 1], ids=["shorter", "longer"])
+def test_a_part_of_another_size_than_announced_counts_as_missing(consenting_client, store, change):
+    """The store lets no browser send one, so this one is put there by hand."""
+    upload = announce(consenting_client, size=len(CONTENT) - change).json()["id"]
+    video = Video.objects.get()
+    store.client.upload_part(
+        Bucket=store.bucket, Key=video.source_key, UploadId=video.upload_id, PartNumber=1, Body=CONTENT
+    )
 
     answer = complete(consenting_client, upload)
 

@@ -29,7 +29,10 @@ def test_a_signed_part_can_be_sent(consenting_client, upload):
     (permission,) = answer.json()["urls"]
     assert answer.status_code == 200
     assert permission["number"] == 1
-    assert permission["headers"] == {"x-amz-checksum-sha256": ONE[1]}
+    assert permission["headers"] == {
+        "x-amz-checksum-sha256": ONE[1],
+        "Content-Type": "application/octet-stream",
+    }
     assert permission["expires_in"] == 900
     assert put(permission, CONTENT) == 200
 

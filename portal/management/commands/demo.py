@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.urls import reverse
 from honcho.manager import Manager
 from honcho.printer import Printer
 
@@ -64,6 +65,13 @@ class Command(BaseCommand):
         manage = f"{python} manage.py"
         folder: Path = settings.VAR_DIR / "store"
         folder.mkdir(parents=True, exist_ok=True)
+        seaweed.tell_of_arrivals(
+            folder,
+            bucket=settings.S3_BUCKET,
+            endpoint=os.environ["BASE_URL"] + reverse("store_event"),
+            secret=settings.STORE_EVENTS_SECRET,
+        )
+        here = shlex.quote(str(folder))
         store = shlex.join(seaweed.arguments(folder, port=store_port, bucket=settings.S3_BUCKET))
         keys = f"AWS_ACCESS_KEY_ID={settings.S3_ACCESS_KEY} AWS_SECRET_ACCESS_KEY={settings.S3_SECRET_KEY}"
         web = (
@@ -71,7 +79,7 @@ class Command(BaseCommand):
             " --no-access-log --log-level warning --lifespan off --timeout-graceful-shutdown 3"
         )
         processes = {
-            "store": RESTART.format(command=f"{keys} {store} >{shlex.quote(str(folder))}.log 2>&1"),
+            "store": RESTART.format(command=f"cd {here} && {keys} {store} >{here}.log 2>&1"),
             "web": RESTART.format(command=web),
             "tasks": RESTART.format(command=f"{manage} qcluster"),
             "worker": f"{manage} seed_demo && "
