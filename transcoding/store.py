@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from transcoding.engine.store import PresignedPart, S3Store, StoreConfig
+from transcoding.engine.store import PresignedPart, S3Store, StoreConfig, StoredPart
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -54,6 +54,15 @@ class PortalStore(S3Store):
         )
         headers = {"x-amz-checksum-sha256": sha256, "Content-Type": PART_TYPE}
         return PresignedPart(number=number, url=url, headers=headers, expires_in=expires_in)
+
+    def parts(self, key: str, upload_id: str) -> list[StoredPart]:
+        """Every part that the store has, by number, each once. Raises `NoSuchUpload`.
+
+        SeaweedFS lists a part twice that was sent twice. If both were named when the parts are joined, it
+        would make the object, and delete its bytes a moment later.
+        """
+        once = {part.number: part for part in super().parts(key, upload_id)}
+        return [once[number] for number in sorted(once)]
 
     def head(self, key: str, size: int) -> bytes:
         """The first bytes of an object, `size` at most. Raises `NoSuchObject`."""

@@ -48,10 +48,10 @@ def sign(client, upload, parts):
     return post(client, f"/uploads/{upload}/parts/", {"parts": wanted})
 
 
-def put(permission, content):
+def put(permission, content, method="PUT"):
     """Send bytes to a presigned address; gives the store's status."""
     request = urllib.request.Request(
-        permission["url"], data=content, headers=permission["headers"], method="PUT"
+        permission["url"], data=content, headers=permission["headers"], method=method
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:

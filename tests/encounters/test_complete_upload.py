@@ -1,5 +1,6 @@
 """POST /uploads/<id>/complete/: an upload becomes a video with a job."""
 
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -93,6 +94,19 @@ def test_parts_sent_in_any_order_are_joined_in_theirs(consenting_client, store):
 
     assert complete(consenting_client, upload).status_code == 200
     assert store.read(Video.objects.get().source_key) == TWO_PARTS
+
+
+def test_a_part_that_was_sent_twice_is_joined_once(consenting_client, store):
+    """SeaweedFS lists it twice, and soon deletes the bytes of an object that is joined so."""
+    upload = begin(consenting_client, TWO_PARTS)
+    send_parts(consenting_client, upload, TWO_PARTS)
+
+    answer = complete(consenting_client, upload)
+
+    key = Video.objects.get().source_key
+    assert answer.status_code == 200
+    time.sleep(4)  # it deletes what it takes for superfluous in the background
+    assert store.read(key) == TWO_PARTS
 
 
 def test_a_store_that_joined_the_parts_before_we_noted_it_is_believed(consenting_client, sent_upload, store):

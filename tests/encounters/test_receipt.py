@@ -1,10 +1,12 @@
 """The end of a patient's visit: where they left off, the last button, the receipt."""
 
+import re
+
 import pytest
 from django.test import Client
 
 from encounters.models import AccessRecord, Encounter, Verb
-from tests.encounters.support import make_video
+from tests.encounters.support import make_renditions, make_video
 from transcoding.models import Status
 
 HTMX = {"HX-Request": "true"}
@@ -38,6 +40,52 @@ def test_each_state_has_its_words(consenting_client, encounter, status, words):
 
     assert words in page
     assert "IMG_0042.MOV" in page
+
+
+def steps_done(page):
+    return re.findall(r"steps__step--done\">([A-Za-z ]*[a-z])", page)
+
+
+@pytest.mark.parametrize(
+    ("status", "done"),
+    [
+        (Status.QUEUED, ["Received"]),
+        (Status.RUNNING, ["Received"]),
+        (Status.FAILED, ["Received"]),
+        (Status.SUCCEEDED, ["Received", "Checked", "Your clinic can watch it"]),
+    ],
+)
+def test_it_shows_how_far_each_video_is(consenting_client, encounter, status, done):
+    make_video(encounter, "IMG_0042.MOV", status)
+
+    page = consenting_client.get("/send/receipt/").content.decode()
+
+    assert steps_done(page) == done
+    assert ("please send it again" in page) == (status == Status.FAILED)
+
+
+def test_it_says_when_the_clinician_has_watched_it(consenting_client, staff_client, encounter):
+    make_renditions(make_video(encounter, "IMG_0042.MOV", Status.SUCCEEDED))
+    make_video(encounter, "IMG_0043.MOV", Status.SUCCEEDED)
+    staff_client.get(f"/videos/{encounter.videos.get(original_name='IMG_0042.MOV').pk}/play")
+
+    page = consenting_client.get("/send/receipt/").content.decode()
+
+    assert steps_done(page).count("Seen by your clinic") == 1
+    assert "Your clinic has watched it." in page.split("IMG_0042.MOV")[1].split("IMG_0043.MOV")[0]
+
+
+def test_what_came_before_the_review_was_seen_and_what_came_after_was_not(
+    consenting_client, staff_client, encounter
+):
+    make_video(encounter, "IMG_0042.MOV", Status.SUCCEEDED)
+    staff_client.post(f"/encounters/{encounter.reference}/review/")
+    make_video(encounter, "IMG_0043.MOV", Status.SUCCEEDED)
+
+    page = consenting_client.get("/send/receipt/").content.decode()
+
+    assert steps_done(page).count("Seen by your clinic") == 1
+    assert "Seen" in page
 
 
 @pytest.mark.parametrize(

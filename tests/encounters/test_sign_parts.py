@@ -1,10 +1,11 @@
 """POST /uploads/<id>/parts/: permissions to send parts."""
 
+import time
 import uuid
 
 import pytest
 
-from encounters.models import UploadPart
+from encounters.models import UploadPart, Video
 from tests.conftest import at_once
 from tests.encounters.support import (
     CONTENT,
@@ -77,6 +78,44 @@ def test_a_permission_does_not_serve_another_part_or_key(consenting_client, uplo
 
     for change in [("partNumber=1", "partNumber=2"), (encounter.reference, "another")]:
         assert put({**permission, "url": permission["url"].replace(*change)}, CONTENT) == 403
+
+
+@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"x"], ids=["shorter", "longer"])
+def test_a_permission_does_not_serve_another_size(consenting_client, upload, content):
+    """Not even with a checksum that fits: nobody fills the store with what was never announced."""
+    (permission,) = sign(consenting_client, upload, {1: checksum(content)}).json()["urls"]
+
+    assert put(permission, content) == 403
+
+
+def test_a_permission_does_not_serve_another_type(consenting_client, upload):
+    (permission,) = sign(consenting_client, upload, ONE).json()["urls"]
+    permission["headers"]["Content-Type"] = "text/html"
+
+    assert put(permission, CONTENT) == 403
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
+def test_a_permission_does_not_serve_another_method(consenting_client, upload, method):
+    (permission,) = sign(consenting_client, upload, ONE).json()["urls"]
+
+    assert put(permission, CONTENT if method == "POST" else None, method) == 403
+
+
+def test_a_permission_does_not_serve_another_upload(consenting_client, other_patient_client, upload):
+    announce(other_patient_client)
+    mine, theirs = Video.objects.order_by("created_at")
+    (permission,) = sign(consenting_client, upload, ONE).json()["urls"]
+    for change in [(mine.upload_id, theirs.upload_id), (mine.source_key, theirs.source_key)]:
+        assert put({**permission, "url": permission["url"].replace(*change)}, CONTENT) == 403
+
+
+def test_a_permission_runs_out(consenting_client, upload, settings):
+    settings.UPLOAD_URL_SECONDS = 1
+    (permission,) = sign(consenting_client, upload, ONE).json()["urls"]
+    time.sleep(2.1)
+
+    assert put(permission, CONTENT) == 403
 
 
 def test_a_part_may_be_signed_again_with_another_checksum(consenting_client, upload):

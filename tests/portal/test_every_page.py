@@ -27,6 +27,7 @@ OPEN = {
     "upload": 403,
     "upload_parts": 405,
     "upload_complete": 405,
+    "store_event": 405,
 }
 HTMX = {"HX-Request": "true"}
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]

@@ -177,6 +177,8 @@ def test_production_leaves_no_keys_on_the_disk(chosen, tmp_path):
         ("MP4_KEY_STYLE", "fancy"),
         ("PLAYBACK_URL_SECONDS", "5"),
         ("UPLOAD_MAX_BYTES", "5 GB"),
+        ("UPLOAD_RESUME_DAYS", "13"),
+        ("STORE_EVENTS_SECRET", "short"),
         ("LEASE_SECONDS", "6"),
         ("HEARTBEAT_SECONDS", "20"),
         ("MAX_ATTEMPTS", "0"),
