@@ -347,10 +347,10 @@ def come_back(phone: Phone, link: str) -> None:
 
 @pytest.mark.slow
 def test_a_slow_line_carries_one_part_at_a_time_and_is_no_stall(demo, phone, link, clip, tmp_path):
-    """3G as browsers' own tools define it: 750 kbit/s up."""
-    path = film(clip, tmp_path / "IMG_0003.MOV", 10 * MIB)
+    """A 3G phone sends 1.6 Mbit/s."""
+    path = film(clip, tmp_path / "IMG_0003.MOV", 17 * MIB // 2)
     arrive(phone.page, link)
-    phone.line(750_000 // 8, latency=100)
+    phone.line(1_600_000 // 8, latency=100)
     puts = []
     phone.page.on("request", lambda request: puts.append(request) if request.method == "PUT" else None)
     choose(phone.page, path)
