@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SESSION_KEY = "invitation"
 PATIENT_SESSION_SECONDS = 4 * 3600
+SESSION_RENEWED_AFTER = 60
+"""Writing the session with each part of a video would cost more than signing it."""
 
 
 class LinkNeeded(PortalError):
@@ -95,4 +97,6 @@ def let_in(request: HttpRequest, invitation: Invitation) -> None:
 def stay(request: HttpRequest, invitation: Invitation) -> None:
     """Begin the few hours anew: an upload on a slow line must not be cut off by the clock."""
     until = time.time() + PATIENT_SESSION_SECONDS
-    request.session[SESSION_KEY] = {"id": invitation.pk, "until": until}
+    known = request.session.get(SESSION_KEY) or {}
+    if known.get("id") != invitation.pk or known["until"] < until - SESSION_RENEWED_AFTER:
+        request.session[SESSION_KEY] = {"id": invitation.pk, "until": until}

@@ -375,6 +375,11 @@ class Video(models.Model):
         return self.job.explanation if self.job else ""
 
     @property
+    def was_refused(self) -> bool:
+        """Not even begun: nothing of it was ever stored."""
+        return self.job is not None and self.job.attempt_limit == 0
+
+    @property
     def part_count(self) -> int:
         return -(-self.size // self.part_size)
 

@@ -283,14 +283,15 @@ def sign(*, video: Video, wanted: Sequence[tuple[int, str]], sender: str = "") -
         raise BadParts
     if not all(is_sha256(checksum) for _, checksum in wanted):
         raise BadParts
-    if not take_turn(video=video, sender=sender):
-        raise SentElsewhere
-    UploadPart.objects.bulk_create(
-        [UploadPart(video=video, number=number, sha256=checksum) for number, checksum in wanted],
-        update_conflicts=True,
-        unique_fields=["video", "number"],
-        update_fields=["sha256"],
-    )
+    with transaction.atomic():
+        if not take_turn(video=video, sender=sender):
+            raise SentElsewhere
+        UploadPart.objects.bulk_create(
+            [UploadPart(video=video, number=number, sha256=checksum) for number, checksum in wanted],
+            update_conflicts=True,
+            unique_fields=["video", "number"],
+            update_fields=["sha256"],
+        )
     return [
         object_store().permit_part(
             video.source_key,

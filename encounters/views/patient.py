@@ -129,6 +129,7 @@ def receipt(request: HtmxRequest, caller: Caller, encounter: Encounter) -> HttpR
         "last_received_at": videos[-1].received_at if videos else None,
         "all_final": all(video.is_final for video in videos),
         "unfinished": encounter.videos.unfinished().exclude(upload_id="").count(),
+        "some_failed": any(video.state == VideoState.FAILED for video in videos),
         "none_readable": bool(videos) and all(video.state == VideoState.FAILED for video in videos),
     }
     template = "encounters/patient_receipt.html"

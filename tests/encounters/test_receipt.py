@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from encounters.models import AccessRecord, Encounter, Verb
-from tests.encounters.support import make_renditions, make_video
+from tests.encounters.support import announce, make_renditions, make_video
 from transcoding.models import Status
 
 HTMX = {"HX-Request": "true"}
@@ -62,6 +62,16 @@ def test_it_shows_how_far_each_video_is(consenting_client, encounter, status, do
 
     assert steps_done(page) == done
     assert ("please send it again" in page) == (status == Status.FAILED)
+
+
+@pytest.mark.usefixtures("store")
+def test_what_was_refused_before_it_was_sent_is_not_called_received(consenting_client):
+    announce(consenting_client, filename="letter.pdf", type="application/pdf")
+
+    page = consenting_client.get("/send/receipt/").content.decode()
+
+    assert steps_done(page) == []
+    assert "Not received" in page
 
 
 def test_it_says_when_the_clinician_has_watched_it(consenting_client, staff_client, encounter):

@@ -7,9 +7,11 @@ import { load } from "./modules.mjs";
 
 const { megabytes, progress, quarter, timeLeft } = await load("words.js");
 
+const plain = (text) => text.replaceAll("\u00a0", " ");
+
 test("sizes", () => {
   const written = [[1, "1 kB"], [999_000, "999 kB"], [1_500_000, "1.5 MB"], [42_400_000, "42 MB"], [2_000_000_000, "2.0 GB"]];
-  for (const [bytes, words] of written) assert.equal(megabytes(bytes), words);
+  for (const [bytes, words] of written) assert.equal(plain(megabytes(bytes)), words);
 });
 
 test("time left", () => {
@@ -21,8 +23,8 @@ test("time left", () => {
 });
 
 test("progress says how much, how fast and how long, as far as it knows", () => {
-  assert.equal(progress(31_000_000, 50_000_000, 0), "62 % of 50 MB");
-  assert.equal(progress(31_000_000, 50_000_000, 1_200_000), "62 % of 50 MB, 1.2 MB a second, a few seconds left");
+  assert.equal(plain(progress(31_000_000, 50_000_000, 0)), "62 % of 50 MB");
+  assert.equal(plain(progress(31_000_000, 50_000_000, 1_200_000)), "62 % of 50 MB, 1.2 MB a second, a few seconds left");
 });
 
 test("only quarters are spoken, each once, and the highest if several are passed", () => {

@@ -139,7 +139,7 @@ async function takeUp(element) {
   again.addEventListener("change", () => {
     const [file] = again.files;
     again.value = "";
-    if (file) proceed(entry, file);
+    if (file && !unfinished(entry) && entry.state !== "done") proceed(entry, file);
   });
   if (entry.sent === 1) {
     await conclude(entry);

@@ -1,9 +1,10 @@
-// Figures in plain words.
+// Figures in plain words. No line breaks between a figure and its unit.
 
 /** @param {number} bytes */
 export function megabytes(bytes) {
-  if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+  if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))}\u00a0kB`;
+  const millions = bytes / 1e6;
+  return millions < 1e3 ? `${millions.toFixed(millions < 10 ? 1 : 0)}\u00a0MB` : `${(millions / 1e3).toFixed(1)}\u00a0GB`;
 }
 
 /** @param {number} seconds */
@@ -21,7 +22,7 @@ export function timeLeft(seconds) {
  */
 export function progress(sent, total, rate) {
   const percent = Math.floor((sent / total) * 100);
-  const done = `${percent} % of ${megabytes(total)}`;
+  const done = `${percent}\u00a0% of ${megabytes(total)}`;
   return rate > 0 ? `${done}, ${megabytes(rate)} a second, ${timeLeft((total - sent) / rate)}` : done;
 }
 
