@@ -20,6 +20,11 @@ from portal import seaweed
 
 VAR = Path(tempfile.mkdtemp(prefix="portal-bench-"))
 atexit.register(shutil.rmtree, VAR, ignore_errors=True)
+LINE = float(os.environ.get("BENCH_LINE", "0"))
+"""Mbit a second of the line between client and store; 0: as fast as the machine is."""
+LINE_PORT = seaweed.free_port()
+if LINE:
+    os.environ["S3_PUBLIC_ENDPOINT"] = f"http://127.0.0.1:{LINE_PORT}"
 os.environ |= {
     "VAR_DIR": str(VAR),
     "PORT": str(seaweed.free_port()),
@@ -48,6 +53,7 @@ class Stack:
     def __init__(self) -> None:
         self.store: subprocess.Popen[bytes] | None = None
         self.web: subprocess.Popen[bytes] | None = None
+        self.line: subprocess.Popen[bytes] | None = None
         atexit.register(self.stop)
 
     def start(self) -> None:
@@ -55,6 +61,9 @@ class Stack:
         call_command("collectstatic", interactive=False, verbosity=0)
         self.start_store()
         object_store().allow_origins([settings.BASE_URL])
+        if LINE:
+            ports = [str(LINE_PORT), str(settings.S3_PORT)]
+            self.line = subprocess.Popen([sys.executable, "-m", "bench.line", *ports, str(LINE * 1e6 / 8)])
         self.start_web()
 
     def start_store(self) -> None:
@@ -89,6 +98,7 @@ class Stack:
     def stop(self) -> None:
         _kill(self.web)
         _kill(self.store)
+        _kill(self.line)
 
 
 def _kill(process: subprocess.Popen[bytes] | None) -> None:
