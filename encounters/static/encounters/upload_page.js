@@ -13,6 +13,7 @@ const announcer = document.getElementById("announcer");
 const finished = document.getElementById("finish");
 const { api, csrf, hashWorker, maxBytes, extensions } = section.dataset;
 const hash = hashInWorker(hashWorker);
+const SHOW_EVERY = 250;
 const sender = nameOfThisBrowser();
 
 /**
@@ -225,6 +226,7 @@ async function work() {
 async function send(entry) {
   const { file, item } = entry;
   let told = 0;
+  let shownAt = -Infinity;
   entry.troubled = false;
   entry.upload = new Upload({
     file, api, csrf, sender, hash, continues: entry.id,
@@ -236,6 +238,9 @@ async function send(entry) {
       const spoken = quarter(told, sent / total);
       if (spoken) announce(`${item.name}: ${spoken} % sent.`);
       told = sent / total;
+      const now = performance.now();
+      if (now - shownAt < SHOW_EVERY && sent < total) return;
+      shownAt = now;
       item.show(told);
       if (!entry.troubled) item.say(`Sending. ${progress(sent, total, entry.upload.pace.rate)}`);
     },
