@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db.models import Sum
-from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from encounters.callers import Caller
@@ -13,6 +12,7 @@ from encounters.keys import extension_of
 from encounters.models import AccessRecord, Encounter, Verb
 from transcoding.engine.contracts import FailureCode
 from transcoding.errors import PortalError
+from transcoding.words import file_size
 
 MIB = 1024**2
 SMALLEST_PART = 8 * MIB
@@ -105,7 +105,7 @@ def refusal(offer: Offer) -> UploadRefused | None:
             FailureCode.EMPTY, "This file is empty. Please choose another video, or record it again.", 422
         )
     if offer.size > settings.UPLOAD_MAX_BYTES:
-        limit = filesizeformat(settings.UPLOAD_MAX_BYTES)
+        limit = file_size(settings.UPLOAD_MAX_BYTES)
         return UploadRefused(
             FailureCode.TOO_LARGE, f"This video is larger than {limit}. Please record a shorter one.", 413
         )

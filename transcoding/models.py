@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from transcoding.engine.contracts import FailureCode, OutputKind
 from transcoding.engine.messages import explain
+from transcoding.words import time_left
 
 
 class Runner(models.TextChoices):
@@ -150,7 +151,7 @@ class TranscodeJob(models.Model):
     @property
     def time_left(self) -> str:
         """In plain words; empty while it cannot be told."""
-        return _in_words(self.seconds_left) if self.seconds_left is not None else ""
+        return time_left(self.seconds_left) if self.seconds_left is not None else ""
 
     @property
     def seconds(self) -> float | None:
@@ -266,12 +267,3 @@ def rendition(renditions: Iterable[Rendition], kind: OutputKind) -> Rendition | 
 def lease(seconds: int) -> Any:
     """When a lease that starts now runs out."""
     return timezone.now() + timedelta(seconds=seconds)
-
-
-def _in_words(seconds: float) -> str:
-    if seconds < 20:  # noqa: PLR2004
-        return "a few seconds left"
-    if seconds < 90:  # noqa: PLR2004
-        return "about a minute left"
-    minutes = round(seconds / 60)
-    return f"about {minutes} minutes left" if minutes < 90 else f"about {round(minutes / 60)} hours left"  # noqa: PLR2004
