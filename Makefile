@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench lint format lock clean setup setup-dev
+.PHONY: demo test bench lint format lock clean setup setup-dev setup-aws
 
 demo: setup
 	@$(BIN)/python manage.py demo
@@ -28,13 +28,13 @@ format: setup-dev
 	$(BIN)/ruff format .
 
 lock: setup-dev
-	cd requirements && ../$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --upgrade base.in -o base.txt
-	cd requirements && ../$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --upgrade dev.in -o dev.txt
+	cd requirements && for name in base dev lambda aws; do ../$(BIN)/uv pip compile --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --upgrade \
+	  $$name.in -o $$name.txt || exit 1; done
 
 setup: .venv/base
 setup-dev: .venv/dev
+setup-aws: .venv/aws/done
 
 .venv/pyvenv.cfg:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -47,6 +47,12 @@ setup-dev: .venv/dev
 .venv/dev: .venv/pyvenv.cfg requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@ .venv/base
+
+# In an environment of its own: AWS's tools pin what the product pins otherwise.
+.venv/aws/done: .venv/dev requirements/aws.txt
+	$(PYTHON) -m venv .venv/aws
+	$(BIN)/uv pip install --quiet --python .venv/aws/bin/python --require-hashes -r requirements/aws.txt
+	@touch $@
 
 clean:
 	rm -rf .venv var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage htmlcov

@@ -39,6 +39,8 @@ _SPOT_PIXELS = 12 * 1920 * 1080
 """How much of a group of pictures is tried: 12 frames of HD, 27 of 720 lines, all of most smaller ones."""
 _PAST_LIMIT = 1.0
 """Seconds past the longest allowed duration at which encoding ends, whatever the source claims."""
+_STREAM_PROBE = 2 * 1024**2
+"""Bytes that ffmpeg may look at before it begins to show them."""
 POSTER_SIDE = 1280
 LUMA_SIDE = 32
 _LUMA_FILTERS = f"scale={LUMA_SIDE}:{LUMA_SIDE}:flags=area,format=gray"
@@ -138,6 +140,26 @@ def _at(moments: Sequence[float]) -> str:
 def _every(interval: float) -> str:
     """Of all frames, those that lie so many seconds apart: as `storyboard` counts on."""
     return rf"select=isnan(prev_selected_t)+gte(t-prev_selected_t\,{interval - HAIR:.6f})"
+
+
+def streamed(plan: Plan, limits: Limits, pipe: str) -> list[str]:
+    """A fragmented MP4 on standard output, half a second at a time, from a pipe that cannot be sought in."""
+    opened = _opened(pipe, plan.container, limits, probesize=_STREAM_PROBE, analyzeduration=1_000_000)
+    streams = [opened[str(index)] for index in (plan.video.index, plan.audio.index) if index is not None]
+    encoded = {"preset": "ultrafast", "crf": 23, "tune": "zerolatency", "g": 60}
+    options = {
+        **_NAMELESS,
+        **_video_options(plan.video),
+        **(encoded if plan.video.treatment is Treatment.ENCODE else {}),
+        **_audio_options(plan.audio),
+        "t": limits.duration + _PAST_LIMIT,
+        "f": "mp4",
+        "movflags": "+frag_keyframe+delay_moov+default_base_moof",
+        "frag_duration": 500_000,
+        "max_interleave_delta": 1_000_000,
+        "empty_hdlr_name": 1,
+    }
+    return [*_GLOBAL, "-nostats", *ffmpeg.get_args(ffmpeg.output(*streams, "pipe:1", **options))]
 
 
 def decode_whole(limits: Limits, mp4: str) -> list[str]:

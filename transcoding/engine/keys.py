@@ -1,7 +1,15 @@
 """Object keys: what lies beside a source, and which objects the engine made itself."""
 
+import re
 from pathlib import PurePosixPath
 
+EXTENSIONS = (
+    "mov", "mp4", "m4v", "3gp", "3g2", "webm", "mkv", "avi", "mpg", "mpeg", "ts", "mts", "m2ts",
+)  # fmt: skip
+"""What the key of a source may end with, in either case."""
+_SOURCE = re.compile(
+    rf"[0-9a-z]{{8,32}}/[^/\x00-\x1f\x7f]{{1,150}}\.(?:{'|'.join(EXTENSIONS)})", re.IGNORECASE
+)
 _OURS = (".web.mp4", ".poster.jpg", ".result.json", ".storyboard.jpg", ".storyboard.vtt", ".frames.json.gz")
 
 
@@ -46,3 +54,18 @@ def result_key(source_key: str) -> str:
 def is_ours(key: str) -> bool:
     """Whether the engine made this object, so that its arrival must not start another conversion."""
     return key.endswith(_OURS)
+
+
+def is_source(key: str) -> bool:
+    """Whether an object under this key is an original: `<reference>/<name>.<extension>`, not made by us."""
+    return _SOURCE.fullmatch(key) is not None and not is_ours(key)
+
+
+def is_playable(key: str) -> bool:
+    """Whether an MP4 of ours is under this key."""
+    return key.endswith(".web.mp4") and is_source(key.removesuffix(".web.mp4") + ".mp4")
+
+
+def reference(source_key: str) -> str:
+    """The encounter's part of a source key."""
+    return source_key.partition("/")[0]

@@ -65,11 +65,25 @@ class StoreConfig:
     acl: str = ""
     """Empty omits it, as a bucket whose owner is enforced demands."""
     encryption: str = "AES256"
+    kms_key: str = ""
+    """Id or ARN, with `aws:kms` only; empty: the bucket's own."""
 
     @property
     def put_parameters(self) -> dict[str, str]:
         acl = {"ACL": self.acl} if self.acl else {}
-        return {**acl, "ServerSideEncryption": self.encryption}
+        key = {"SSEKMSKeyId": self.kms_key} if self.kms_key else {}
+        return {**acl, **key, "ServerSideEncryption": self.encryption}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """What the store says of an object without giving it."""
+
+    size: int
+    etag: str
+    """Changes with the content; without the quotation marks."""
+    content_type: str
+    metadata: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +163,33 @@ class S3Store:
         except NoSuchObject:
             return None
 
+    def describe(self, key: str) -> StoredObject | None:
+        """None if there is no such object."""
+        try:
+            found = self._call("head_object", Key=key)
+        except NoSuchObject:
+            return None
+        return StoredObject(
+            size=int(found["ContentLength"]),
+            etag=found["ETag"].strip('"'),
+            content_type=found.get("ContentType", ""),
+            metadata=found.get("Metadata", {}),
+        )
+
+    def read_range(self, key: str, etag: str, start: int, end: int | None = None) -> Iterator[bytes]:
+        """Bytes from `start` up to `end`, exclusive, of that version of the object, in constant memory.
+
+        Raises `NoSuchObject`, and `StoreError` if the object has changed.
+        """
+        span = f"bytes={start}-{'' if end is None else end - 1}"
+        body = self._call("get_object", Key=key, Range=span, IfMatch=f'"{etag}"')["Body"]
+        try:
+            yield from body.iter_chunks(MIB // 4)
+        except BotoCoreError as error:
+            raise _translated("get_object", error) from error
+        finally:
+            body.close()
+
     def read(self, key: str) -> bytes:
         """A small object's content, whole. Raises `NoSuchObject`."""
         body: bytes = self._call("get_object", Key=key)["Body"].read()
@@ -192,7 +233,12 @@ class S3Store:
         on_bytes: Callable[[int], None] | None = None,
     ) -> None:
         """Store the file, in parts if it is large: private, encrypted at rest, replacing what is there."""
-        extra = {**self.config.put_parameters, "ContentType": content_type, "Metadata": metadata}
+        extra = {
+            **self.config.put_parameters,
+            "ContentType": content_type,
+            "ContentDisposition": "inline",
+            "Metadata": metadata,
+        }
         try:
             self.client.upload_file(
                 str(path), self.bucket, key, ExtraArgs=extra, Config=TRANSFER, Callback=on_bytes

@@ -1,0 +1,1 @@
+"""What runs in AWS Lambda: event in, engine call, answer out. Imports no Django."""
