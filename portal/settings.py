@@ -67,6 +67,19 @@ def address(name: str, *, schemes: Collection[str], default: str | environ.NoVal
     return given
 
 
+SECRET_LENGTH = 32
+
+
+def named_secrets(name: str) -> dict[str, str]:
+    """`name:secret,name:secret`, each secret of at least 32 characters."""
+    pairs = [pair.strip().partition(":") for pair in env(name, default="").split(",") if pair.strip()]
+    if any(not label or len(secret) < SECRET_LENGTH for label, _, secret in pairs):
+        raise ImproperlyConfigured(
+            f"{name} must look like name:secret, with secrets of {SECRET_LENGTH} characters or more."
+        )
+    return {label: secret for label, _, secret in pairs}
+
+
 DEMO = flag("DEMO", default=True)
 DEBUG = flag("DEBUG", default=False)
 if DEBUG and not DEMO:
@@ -179,6 +192,26 @@ if HEARTBEAT_SECONDS * 3 > LEASE_SECONDS:
 MAX_ATTEMPTS = whole("MAX_ATTEMPTS", default=3)
 RETRY_PAUSE_SECONDS = whole("RETRY_PAUSE_SECONDS", default=15)
 WORK_DIR = Path(env("WORK_DIR", default=str(VAR_DIR / "work")))
+
+TRANSCODE_RUNNER = choice("TRANSCODE_RUNNER", default="local", among={"local", "lambda"})
+"""Who converts what arrives; an admin may send a single job the other way."""
+LAMBDA_TRIGGER = choice("LAMBDA_TRIGGER", default="invoke", among={"invoke", "event"})
+"""`invoke`: we call the function. `event`: the bucket's own event does."""
+LAMBDA_FUNCTION: str = env("LAMBDA_FUNCTION", default="")
+LAMBDA_REGION: str = env("LAMBDA_REGION", default=S3_REGION)
+LAMBDA_ENDPOINT = optional_origin("LAMBDA_ENDPOINT", default=None)
+LAMBDA_LEASE_SECONDS = whole("LAMBDA_LEASE_SECONDS", default=1200, at_least=60)
+"""From our call to the function's first word: it may have to wait for its turn."""
+LAMBDA_SILENCE_SECONDS = whole("LAMBDA_SILENCE_SECONDS", default=120, at_least=30)
+"""Between two words of a function that is at work; it speaks every ten seconds."""
+LAMBDA_EVENT_SECONDS = whole("LAMBDA_EVENT_SECONDS", default=300, at_least=30)
+"""Until the bucket's event counts as lost, and we call the function ourselves."""
+CALLBACK_KEYS = named_secrets("CALLBACK_KEYS")
+"""Name to secret of whoever may report on conversions; several while one replaces another."""
+if TRANSCODE_RUNNER == "lambda" and not (LAMBDA_FUNCTION and CALLBACK_KEYS):
+    raise ImproperlyConfigured("TRANSCODE_RUNNER=lambda needs LAMBDA_FUNCTION and CALLBACK_KEYS.")
+LIVE_STREAMS = whole("LIVE_STREAMS", default=2, at_least=0)
+"""How many videos may be watched while they wait to be converted, at once in each process."""
 
 Q_CLUSTER: dict[str, Any] = {
     # Light tasks: the sweep, mail. Rows in our own tables own attempts and leases; this is a doorbell.

@@ -64,10 +64,21 @@ def request_for(job: TranscodeJob) -> TranscodeRequest:
 
 @transaction.atomic
 def enqueue(*, source_key: str) -> TranscodeJob:
-    """Queue a conversion, in the caller's transaction if there is one."""
-    job = TranscodeJob.objects.create(source_key=source_key, attempt_limit=settings.MAX_ATTEMPTS)
-    queue.ring(job)
+    """Queue a conversion, in the caller's transaction if there is one.
+
+    Where the bucket's own event wakes the function, nothing is rung: the sweep does, if the event is lost.
+    """
+    job = TranscodeJob.objects.create(
+        source_key=source_key, attempt_limit=settings.MAX_ATTEMPTS, runner=settings.TRANSCODE_RUNNER
+    )
+    if not waits_for_event(job):
+        queue.ring(job)
     return job
+
+
+def waits_for_event(job: TranscodeJob) -> bool:
+    """Whether the bucket's event, and not we, shall begin the first attempt."""
+    return job.runner == Runner.LAMBDA and settings.LAMBDA_TRIGGER == "event" and job.attempt == 0
 
 
 @transaction.atomic
@@ -92,15 +103,19 @@ def refuse(*, source_key: str, code: FailureCode, is_stored: bool = False) -> Tr
 
 
 @transaction.atomic
-def claim(job_id: UUID | str, *, host: str, runner: Runner = Runner.LOCAL) -> TranscodeAttempt | None:
-    """Take the lease of a waiting job and count the attempt, before any work. None: nothing to do."""
-    job = TranscodeJob.objects.filter(pk=job_id).first()
+def claim(
+    job_id: UUID | str, *, host: str, runner: Runner = Runner.LOCAL, lease_seconds: int | None = None
+) -> TranscodeAttempt | None:
+    """Take the lease of a waiting job and count the attempt, before any work. None: nothing to do.
+
+    `lease_seconds`: until the first heartbeat, if not what the runner's usually have.
+    """
+    job = TranscodeJob.objects.filter(pk=job_id, runner=runner).first()
     if job is None or job.available_at > timezone.now():
         return None
     claimed: dict[str, Any] = {
-        "runner": runner,
         "attempt": job.attempt + 1,
-        "lease_expires_at": lease(settings.LEASE_SECONDS),
+        "lease_expires_at": lease(lease_seconds or _silence(runner)),
     }
     moved = job.move(
         Status.QUEUED,
@@ -115,10 +130,15 @@ def claim(job_id: UUID | str, *, host: str, runner: Runner = Runner.LOCAL) -> Tr
     return TranscodeAttempt.objects.create(job=job, number=job.attempt, runner=runner, host=host)
 
 
+def _silence(runner: Runner) -> int:
+    """Seconds without a heartbeat after which an attempt is given up."""
+    return settings.LAMBDA_SILENCE_SECONDS if runner == Runner.LAMBDA else settings.LEASE_SECONDS
+
+
 def heartbeat(attempt: TranscodeAttempt, progress: float, seconds_left: float | None = None) -> bool:
     """Renew the lease and note how far it is. False: the job is no longer this attempt's."""
     ours = TranscodeJob.objects.filter(pk=attempt.job_id, attempt=attempt.number)
-    until, done = lease(settings.LEASE_SECONDS), min(max(progress, 0.0), 1.0)
+    until, done = lease(_silence(Runner(attempt.runner))), min(max(progress, 0.0), 1.0)
     renewed = ours.filter(status=Status.RUNNING).update(
         lease_expires_at=until, progress=done, seconds_left=seconds_left
     )
@@ -136,7 +156,7 @@ def record_result(attempt: TranscodeAttempt, result: TranscodeResult) -> bool:
         attempt.number,
         to=Status.SUCCEEDED if succeeded else Status.FAILED,
         extras=extras,
-        lease_expires_at=lease(settings.LEASE_SECONDS) if more else None,
+        lease_expires_at=lease(_silence(Runner(attempt.runner))) if more else None,
         **({"progress": 1.0} if succeeded else {}),
         facts=result.facts,
         plan=_plan(result),
@@ -262,11 +282,12 @@ def _give_up(attempt: TranscodeAttempt, detail: str) -> bool:
 
 
 @transaction.atomic
-def retry(job: TranscodeJob) -> None:
-    """Queue a failed or cancelled job again, with as many attempts as a new one has.
+def retry(job: TranscodeJob, runner: Runner | None = None) -> None:
+    """Queue a failed or cancelled job again, with as many attempts as a new one has; if told so, elsewhere.
 
     Raises `NotRetryable`, also for what was refused before anything was stored.
     """
+    runner = _available(runner or Runner(job.runner))
     moved = job.is_retryable and job.move(
         Status.FAILED,
         Status.CANCELLED,
@@ -277,11 +298,32 @@ def retry(job: TranscodeJob) -> None:
         finished_at=None,
         attempt_limit=job.attempt + settings.MAX_ATTEMPTS,
         available_at=timezone.now(),
+        runner=runner,
     )
     if not moved:
         raise NotRetryable
     queue.ring(job)
-    logger.info("job retried", extra={"job": str(job.pk)})
+    logger.info("job retried", extra={"job": str(job.pk), "runner": runner})
+
+
+@transaction.atomic
+def hand_over(job: TranscodeJob, runner: Runner) -> None:
+    """Have another runner do a job that still waits. Raises `NotRetryable` once it does not."""
+    if not job.move(Status.QUEUED, to=Status.QUEUED, runner=_available(runner), available_at=timezone.now()):
+        raise NotRetryable
+    queue.ring(job)
+    logger.info("job handed over", extra={"job": str(job.pk), "runner": runner})
+
+
+def runners() -> list[Runner]:
+    """Those that this portal can use."""
+    return [Runner.LOCAL, Runner.LAMBDA] if settings.LAMBDA_FUNCTION else [Runner.LOCAL]
+
+
+def _available(runner: Runner) -> Runner:
+    if runner not in runners():
+        raise NotRetryable
+    return runner
 
 
 def _finished(job: TranscodeJob) -> None:

@@ -15,8 +15,13 @@ from transcoding.words import time_left
 
 
 class Runner(models.TextChoices):
-    LOCAL = "local"
-    LAMBDA = "lambda"
+    LOCAL = "local", "Worker"
+    LAMBDA = "lambda", "Lambda"
+
+    @property
+    def where(self) -> str:
+        """As the end of a sentence: *convert …*."""
+        return "on a worker" if self == Runner.LOCAL else "in Lambda"
 
 
 class Status(models.TextChoices):
@@ -257,6 +262,13 @@ class Rendition(models.Model):
         """The duration as minutes and seconds: `1:05`."""
         minutes, seconds = divmod(round(self.duration or 0), 60)
         return f"{minutes}:{seconds:02}"
+
+
+class SeenNonce(models.Model):
+    """A signed report that has been taken: it counts once. Kept while its signature would hold."""
+
+    nonce = models.CharField(max_length=64, unique=True)
+    at = models.DateTimeField(default=timezone.now, db_index=True)
 
 
 def rendition(renditions: Iterable[Rendition], kind: OutputKind) -> Rendition | None:

@@ -2,5 +2,8 @@
 
 from django.dispatch import Signal
 
+object_arrived = Signal()
+"""Sent with `source_key` and `size` when an event tells of an object that no job is for."""
+
 job_finished = Signal()
 """Sent with `job`, in the transaction in which it became final."""

@@ -1,17 +1,18 @@
 """The sweep: what is stuck finds its way on. Runs every minute, and may run twice at once."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import F, Q
 from django.utils import timezone
 
-from transcoding import jobs, queue
+from transcoding import jobs, queue, remote
 from transcoding.engine.contracts import Extras, TranscodeResult
 from transcoding.engine.keys import result_key
 from transcoding.engine.store import NoSuchObject, StoreError
-from transcoding.models import TranscodeAttempt, TranscodeJob
+from transcoding.models import Runner, TranscodeAttempt, TranscodeJob
 from transcoding.store import object_store
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,9 @@ def sweep() -> dict[str, int]:
     for job in TranscodeJob.objects.expired():
         if outcome := _mend(job):
             found[outcome] += 1
-    found["rung"] = _ring_forgotten()
+    found["recovered"] += _file_unannounced()
+    found["rung"] = sum(_ring_forgotten(runner) for runner in Runner)
+    remote.forget_nonces()
     if any(found.values()):
         logger.info("swept", extra=found)
     return found
@@ -72,7 +75,26 @@ def _result_left_behind(job: TranscodeJob) -> TranscodeResult | None:
     return result if (result.job, result.attempt) == (str(job.pk), job.attempt) else None
 
 
-def _ring_forgotten() -> int:
+def _file_unannounced() -> int:
+    """Take the results of events whose report never reached us: the function had to decide alone."""
+    waiting = TranscodeJob.objects.due().filter(runner=Runner.LAMBDA, rung_at__lt=_ripe(RING_AGAIN_AFTER))
+    return sum(_file_unannounced_of(job) for job in waiting)
+
+
+def _file_unannounced_of(job: TranscodeJob) -> bool:
+    try:
+        result = remote.result_of_source(job)
+        return result is not None and remote.file_unannounced(job, result)
+    except (StoreError, DatabaseError) as error:
+        logger.warning("no result taken", extra={"job": str(job.pk), "error": type(error).__name__})
+        return False
+
+
+def _ripe(age: timedelta) -> datetime:
+    return timezone.now() - age
+
+
+def _ring_forgotten(runner: Runner) -> int:
     """Ring again for waiting jobs whose task is in the queue no more.
 
     A cluster that dies takes the tasks it had fetched with it. A job that was rung for before
@@ -80,11 +102,14 @@ def _ring_forgotten() -> int:
     does no harm: only one can claim it. The same bell wakes jobs whose pause after a fault is over.
     """
     now = timezone.now()
-    horizon = queue.oldest_waiting() or now
+    horizon = queue.oldest_waiting(runner) or now
     forgotten = Q(rung_at__lt=min(horizon, now - RING_AGAIN_AFTER))
     paused = Q(available_at__gt=F("rung_at"))
+    patience = now - timedelta(seconds=settings.LAMBDA_EVENT_SECONDS)
     count = 0
-    for job in TranscodeJob.objects.due().filter(forgotten | paused):
+    for job in TranscodeJob.objects.due().filter(forgotten | paused, runner=runner):
+        if jobs.waits_for_event(job) and job.rung_at > patience:
+            continue
         if TranscodeJob.objects.filter(pk=job.pk, rung_at=job.rung_at).update(rung_at=now):
             queue.ring(job)
             count += 1
