@@ -7,6 +7,7 @@ Sources: OWASP, "Server-Side Request Forgery Prevention Cheat Sheet"; RFC 6890 (
 (IPv4 inside IPv6).
 """
 
+import logging
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,10 +20,11 @@ import httpx
 
 from transcoding.engine.sources import NotSeekable, Pieces, SourceFailed
 
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log addresses, signatures included
+
 _REDIRECTS = 3
 _TIMEOUT = httpx.Timeout(connect=5.0, read=15.0, write=5.0, pool=5.0)
 _TRIES = 3
-_CHUNK = 256 * 1024
 _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _HTTPS_PORT = 443
 _PARTIAL, _OK = 206, 200
@@ -70,6 +72,10 @@ class Guard:
     resolve: Resolve = resolve
     allows: Callable[[str], bool] = is_public
 
+    def __post_init__(self) -> None:
+        for entry in self.hosts:
+            urlsplit(f"//{entry}").port  # noqa: B018 - raises ValueError: told at the start, not at a fetch
+
     def check(self, url: str) -> str:
         """The address to connect to. Raises `FetchRefused`."""
         try:
@@ -86,8 +92,9 @@ class Guard:
         return self._address(host, port)
 
     def _matches(self, entry: str, host: str, port: int) -> bool:
-        name, _, wanted = entry.lower().partition(":")
-        if port != int(wanted or _HTTPS_PORT):
+        parts = urlsplit(f"//{entry.lower()}")
+        name = parts.hostname or ""
+        if port != (parts.port or _HTTPS_PORT):
             return False
         return host.endswith(name) and len(host) > len(name) if name.startswith(".") else host == name
 
@@ -187,7 +194,7 @@ def raise_for(answer: httpx.Response) -> None:
 
 def chunks(answer: httpx.Response) -> Iterator[bytes]:
     try:
-        yield from answer.iter_raw(_CHUNK)
+        yield from answer.iter_raw()  # as they come: what a broken connection gave is not lost
     except httpx.HTTPError as error:
         raise SourceFailed("The connection to the source broke.") from error
 

@@ -21,10 +21,10 @@ from transcoding.aws.fetch import Fetcher, FetchRefused, Guard, HttpSource
 from transcoding.aws.runtime import Context, Response
 from transcoding.engine import keys
 from transcoding.engine.contracts import FailureCode, Limits
-from transcoding.engine.errors import BadInput, SourceMissing, TransientFault
+from transcoding.engine.errors import BadInput, EngineError, SourceMissing, TransientFault
 from transcoding.engine.sources import ByteSource, NotSeekable, S3Source, SourceFailed
 from transcoding.engine.store import S3Store
-from transcoding.engine.stream import StreamLimits, stream
+from transcoding.engine.stream import BudgetReached, StreamLimits, stream
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,13 @@ _STATUS = {
     FailureCode.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 }
 _UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
+_FAULTS = {
+    SourceMissing: (HTTPStatus.NOT_FOUND, "source_missing"),
+    NotSeekable: (_UNPROCESSABLE, "index_at_the_end"),
+    BudgetReached: (HTTPStatus.GATEWAY_TIMEOUT, "source_too_slow"),
+    SourceFailed: (HTTPStatus.BAD_GATEWAY, "source_failed"),
+    TransientFault: (HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
+}
 
 
 class Refused(Exception):
@@ -66,11 +73,11 @@ def handler(event: dict[str, Any], context: Context) -> Response:
             if method == "HEAD":
                 return Response(headers=_headers(wanted))
             pieces = stream(source, settings.work_dir(), _limits(context))
-            held.callback(pieces.close)  # type: ignore[attr-defined]
+            held.callback(pieces.close)
             first = next(pieces)
         except (Refused, FetchRefused) as refusal:
             return _refusal(refusal)
-        except (BadInput, SourceMissing, NotSeekable, SourceFailed, TransientFault, StopIteration) as error:
+        except (EngineError, StopIteration) as error:
             return _refusal(_translated(error))
         return Response(headers=_headers(wanted), body=_Body(first, pieces, held.pop_all().close))
 
@@ -161,19 +168,12 @@ def _headers(wanted: dict[str, str]) -> dict[str, str]:
 
 
 def _translated(error: Exception) -> Refused:
-    match error:
-        case BadInput(code=code):
-            return Refused(_STATUS.get(code, _UNPROCESSABLE), code)
-        case SourceMissing():
-            return Refused(HTTPStatus.NOT_FOUND, FailureCode.SOURCE_MISSING)
-        case NotSeekable():
-            return Refused(_UNPROCESSABLE, "index_at_the_end")
-        case SourceFailed():
-            return Refused(HTTPStatus.BAD_GATEWAY, "source_failed")
-        case TransientFault():
-            return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "try_again")
-        case _:
-            return Refused(_UNPROCESSABLE, FailureCode.DAMAGED)
+    if isinstance(error, BadInput):
+        return Refused(_STATUS.get(error.code, _UNPROCESSABLE), error.code)
+    for kind, (status, code) in _FAULTS.items():
+        if isinstance(error, kind):
+            return Refused(status, code)
+    return Refused(_UNPROCESSABLE, FailureCode.DAMAGED)
 
 
 def _refusal(refusal: Refused | FetchRefused) -> Response:

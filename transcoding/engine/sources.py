@@ -89,10 +89,11 @@ def in_reading_order(source: ByteSource) -> Iterator[bytes]:
         yield head
         yield from source.read(len(head))
         return
-    index_at, index = _find_index(source, samples)
-    yield from source.read(0, samples)
-    yield moved(index, samples, index_at)
-    yield from source.read(samples, index_at)
+    begin, end = samples
+    index_at, index = _find_index(source, end)
+    yield from source.read(0, begin)
+    yield moved(index, begin, index_at)
+    yield from source.read(begin, index_at)
     yield from source.read(index_at + len(index))
 
 
@@ -131,12 +132,12 @@ def _box(data: bytes, at: int) -> _Box | None:
     return _Box(kind=kind, header=8, size=size)
 
 
-def _samples_before_index(head: bytes) -> int | None:
-    """Where the samples begin, if this is ISO media that has them before its index."""
+def _samples_before_index(head: bytes) -> tuple[int, int] | None:
+    """(first byte, byte after the last) of the samples, if this is ISO media that has them first."""
     at = 0
     while (box := _box(head, at)) is not None:
         if box.kind == b"mdat":
-            return at if box.size else None
+            return (at, at + box.size) if box.size >= box.header else None
         if box.kind not in _BEFORE_SAMPLES or box.size < box.header:
             return None
         at += box.size
@@ -206,7 +207,7 @@ def _offset_tables(index: bytes, start: int, end: int) -> Iterator[tuple[int, in
             yield from _offset_tables(index, inside, at + box.size)
         elif box.kind in (b"stco", b"co64"):
             width = 4 if box.kind == b"stco" else 8
-            (count,) = struct.unpack_from(">I", index, inside + 4)
+            count = int.from_bytes(index[inside + 4 : inside + 8], "big")
             if inside + 8 + count * width > at + box.size:
                 raise BadInput(FailureCode.DAMAGED, "A table of offsets is broken.")
             yield inside + 8, count, width

@@ -25,9 +25,9 @@ from transcoding.engine.errors import BadInput, ConverterKilled, EngineError
 from transcoding.engine.plan import plan
 from transcoding.engine.probe import probe
 from transcoding.engine.run import Budget, Run, run
-from transcoding.engine.sources import ByteSource, SourceFailed, in_reading_order
+from transcoding.engine.sources import ByteSource, Pieces, SourceFailed, in_reading_order
 
-_PREFIX = 4 * 1024**2
+_PREFIX = 2 * 1024**2
 """Bytes that the probe sees, beyond an index that comes first."""
 _MOST_PREFIX = 72 * 1024**2
 _PIPE = "source"
@@ -36,6 +36,7 @@ _PIECES = 32
 """Of at most 64 KiB each, that may wait for the client before ffmpeg has to."""
 _MOST_BOX = 64 * 1024**2
 _TICK = 0.25
+_TOO_LONG = "The stream has taken all the time that it may take."
 
 
 class StreamEnded(EngineError):
@@ -65,16 +66,16 @@ class StreamLimits:
     conversion: Limits = field(default_factory=lambda: Limits(long_side=1280))
 
 
-def stream(source: ByteSource, workdir: Path, limits: StreamLimits) -> Iterator[bytes]:
+def stream(source: ByteSource, workdir: Path, limits: StreamLimits) -> Pieces:
     """The video as whole fragments of an MP4: first its header, then half a second at a time.
 
-    Before the first bytes, raises `BadInput` and what the source raises; later, the kinds of
-    `StreamEnded`. Closing it kills ffmpeg and empties the folder; so does whatever ends it.
+    Before the first bytes, raises `BadInput`, `BudgetReached` and what the source raises; later, the kinds
+    of `StreamEnded`. Closing it kills ffmpeg and empties the folder; so does whatever ends it.
     """
     folder = Path(tempfile.mkdtemp(prefix="stream-", dir=workdir))
-    reading = in_reading_order(source)
+    deadline = time.monotonic() + limits.seconds
+    reading = _until(deadline, in_reading_order(source))
     try:
-        deadline = time.monotonic() + limits.seconds
         head = _Head(reading, folder / _HEAD)
         chosen = plan(probe(head.path, limits.conversion), limits.conversion)
         os.mkfifo(folder / _PIPE, 0o600)
@@ -91,9 +92,16 @@ def stream(source: ByteSource, workdir: Path, limits: StreamLimits) -> Iterator[
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _close(reading: Iterator[bytes]) -> None:
-    with suppress(AttributeError, ValueError):  # ValueError: its thread is still at it, and ends by itself
-        reading.close()  # type: ignore[attr-defined]
+def _until(deadline: float, pieces: Iterator[bytes]) -> Pieces:
+    for piece in pieces:
+        if time.monotonic() > deadline:
+            raise BudgetReached(_TOO_LONG)
+        yield piece
+
+
+def _close(reading: Pieces) -> None:
+    with suppress(ValueError):  # its thread is still at it, and ends by itself
+        reading.close()
 
 
 def _budget(limits: StreamLimits) -> Budget:
@@ -248,7 +256,10 @@ class _Converter:
 
 
 class _Fragments:
-    """Puts together what belongs together: the header, then each `moof` with its `mdat`."""
+    """Puts together what belongs together: the header, then each `moof` with its `mdat`.
+
+    What ffmpeg writes at the very end (`mfra`) is held back: it would make a piece look like the whole.
+    """
 
     def __init__(self) -> None:
         self._have = bytearray()
@@ -262,7 +273,7 @@ class _Fragments:
         while (size := self._next_box()) is not None:
             kind = bytes(self._have[self._whole + 4 : self._whole + 8])
             self._whole += size
-            if kind not in (b"ftyp", b"moof"):
+            if kind in (b"moov", b"mdat"):
                 given = self._whole
         groups = bytes(self._have[:given])
         del self._have[:given]
@@ -270,6 +281,7 @@ class _Fragments:
         return groups
 
     def rest(self) -> bytes:
+        """The end, for whoever knows that it is one."""
         return bytes(self._have[: self._whole])
 
     def _next_box(self) -> int | None:
@@ -292,7 +304,7 @@ def _within(
         if sent and sent + len(groups) > most:
             raise BudgetReached("The stream has all the bytes that it may have.")
         if time.monotonic() > deadline:
-            raise BudgetReached("The stream has taken all the time that it may take.")
+            raise BudgetReached(_TOO_LONG)
         if groups:
             sent += len(groups)
             yield groups
@@ -304,7 +316,7 @@ def _within(
 def _raise_if_incomplete(feeder: _Feeder, converter: _Converter, *, is_begun: bool) -> None:
     """Before the first bytes, what is wrong is the video's fault or the source's; later, the stream ends."""
     if feeder.error is not None:
-        if not is_begun and isinstance(feeder.error, EngineError):
+        if isinstance(feeder.error, StreamEnded) or (isinstance(feeder.error, EngineError) and not is_begun):
             raise feeder.error
         raise SourceBroke("The source could not be read to its end.") from feeder.error
     try:
