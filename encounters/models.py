@@ -366,6 +366,12 @@ class Video(models.Model):
         return self.state in FINAL_VIDEO_STATES
 
     @property
+    def is_watchable_live(self) -> bool:
+        """Whether it can be shown while it waits or converts."""
+        under_way = self.state in {VideoState.WAITING, VideoState.CONVERTING}
+        return under_way and settings.LIVE_STREAMS > 0
+
+    @property
     def mp4(self) -> Rendition | None:
         return rendition(self.job.renditions.all(), OutputKind.MP4) if self.job else None
 

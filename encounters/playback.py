@@ -24,14 +24,26 @@ class NotReady(PortalError):
 def play_url(*, caller: Caller, video: Video) -> str:
     """A short-lived address of the MP4. One viewing is recorded once, however often it is asked for."""
     address = _signed(video, OutputKind.MP4)
-    viewing = timedelta(seconds=settings.PLAYBACK_URL_SECONDS)
-    with transaction.atomic():
-        earlier = AccessRecord.objects.filter(
-            verb=Verb.VIDEO_PLAYED, user=caller.user, video=video, at__gt=timezone.now() - viewing
-        )
-        if not earlier.exists():
-            caller.record(Verb.VIDEO_PLAYED, encounter=video.encounter, video=video)
+    _record_viewing(caller, video)
     return address
+
+
+def live_key(*, caller: Caller, video: Video) -> str:
+    """The key of an original that is to be shown before it is converted. Recorded as any viewing is."""
+    if not video.is_watchable_live:
+        raise NotReady
+    _record_viewing(caller, video)
+    return video.source_key
+
+
+@transaction.atomic
+def _record_viewing(caller: Caller, video: Video) -> None:
+    viewing = timedelta(seconds=settings.PLAYBACK_URL_SECONDS)
+    earlier = AccessRecord.objects.filter(
+        verb=Verb.VIDEO_PLAYED, user=caller.user, video=video, at__gt=timezone.now() - viewing
+    )
+    if not earlier.exists():
+        caller.record(Verb.VIDEO_PLAYED, encounter=video.encounter, video=video)
 
 
 def poster_url(*, video: Video) -> str:

@@ -15,6 +15,7 @@ urlpatterns = [
     path("encounters/<slug:reference>/review/", staff.encounter_review, name="encounter_review"),
     path("videos/<uuid:pk>/", staff.video_detail, name="video"),
     path("videos/<uuid:pk>/play", staff.video_play, name="video_play"),
+    path("videos/<uuid:pk>/live.mp4", staff.video_live, name="video_live"),
     path("videos/<uuid:pk>/poster", staff.video_poster, name="video_poster"),
     path("u/<str:token>/", patient.link, name="patient_link"),
     path("send/", patient.next_step, name="patient_next"),

@@ -4,17 +4,20 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import segno
+from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from encounters import encounters, invitations, playback
 from encounters.callers import staff
 from encounters.forms import EncounterForm
-from encounters.models import Channel, Encounter, EncounterState, Invitation, Verb, Video
+from encounters.models import Channel, Encounter, EncounterState, Invitation, Verb, Video, VideoState
 from transcoding.http import HtmxRequest
+from transcoding.live import open_stream
 
 if TYPE_CHECKING:
     from portal.accounts.models import User
@@ -137,6 +140,24 @@ def video_detail(request: StaffRequest, pk: UUID) -> HttpResponse:
 @require_GET
 def video_play(request: StaffRequest, pk: UUID) -> HttpResponse:
     return redirect(playback.play_url(caller=staff(request), video=_video(request, pk)))
+
+
+@require_GET
+async def video_live(request: StaffRequest, pk: UUID) -> HttpResponseBase:
+    """The video while it waits or converts: one MP4, as fast as it can be made."""
+
+    def find() -> str | None:
+        video = _video(request, pk)
+        if video.state == VideoState.READY:
+            return None
+        return playback.live_key(caller=staff(request), video=video)
+
+    key = await sync_to_async(find)()
+    if key is None:
+        return redirect("video_play", pk)
+    content = await open_stream(key)
+    headers = {"Cache-Control": "private, no-store", "Accept-Ranges": "none"}
+    return StreamingHttpResponse(content, content_type="video/mp4", headers=headers)
 
 
 @require_GET

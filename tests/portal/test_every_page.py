@@ -28,6 +28,7 @@ OPEN = {
     "upload_parts": 405,
     "upload_complete": 405,
     "store_event": 405,
+    "transcoding_callback": 405,
 }
 HTMX = {"HX-Request": "true"}
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]

@@ -16,7 +16,7 @@ document.addEventListener("click", async (event) => {
 
 // Media events do not bubble, but they can be caught on their way down.
 document.addEventListener("error", (event) => {
-  if (event.target instanceof HTMLVideoElement) renew(event.target);
+  if (event.target instanceof HTMLVideoElement && !event.target.dataset.live) renew(event.target);
 }, true);
 
 document.addEventListener("click", (event) => {
