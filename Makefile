@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench lint format lock clean setup setup-dev setup-aws
+.PHONY: demo test bench lint format lock lambda deploy remove clean setup setup-dev setup-aws
 
 demo: setup
 	@$(BIN)/python manage.py demo
@@ -54,6 +54,20 @@ setup-aws: .venv/aws/done
 	$(BIN)/uv pip install --quiet --python .venv/aws/bin/python --require-hashes -r requirements/aws.txt
 	@touch $@
 
+# What deploy/aws/template.yaml deploys: two zips, whose sizes it prints. The same input gives the same bytes.
+lambda: setup-dev
+	$(BIN)/python deploy/aws/build.py build/lambda
+
+STACK ?= clinic-video
+SAM := .venv/aws/bin/sam
+deploy: lambda setup-aws
+	$(SAM) deploy --template deploy/aws/template.yaml --stack-name $(STACK) --resolve-s3 \
+	  --capabilities CAPABILITY_IAM --parameter-overrides $(PARAMETERS)
+
+# The bucket stays, with every video in it.
+remove: setup-aws
+	$(SAM) delete --stack-name $(STACK)
+
 clean:
-	rm -rf .venv var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage htmlcov
+	rm -rf .venv var build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
