@@ -62,7 +62,7 @@ STACK ?= clinic-video
 SAM := .venv/aws/bin/sam
 deploy: lambda setup-aws
 	$(SAM) deploy --template deploy/aws/template.yaml --stack-name $(STACK) --resolve-s3 \
-	  --capabilities CAPABILITY_IAM --parameter-overrides $(PARAMETERS)
+	  --capabilities CAPABILITY_IAM $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
 # The bucket stays, with every video in it.
 remove: setup-aws

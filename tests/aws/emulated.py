@@ -23,7 +23,13 @@ class Emulated:
     """A function in the emulator, which runs one invocation at a time."""
 
     def __init__(
-        self, environment: dict[str, str], folder: Path, *, handler: str = HANDLER, seconds: int = 60
+        self,
+        environment: dict[str, str],
+        folder: Path,
+        *,
+        handler: str = HANDLER,
+        seconds: int = 60,
+        runtime: tuple[str, ...] = (),
     ) -> None:
         self.port, api_port = free_port(), free_port()
         self._log = folder / "emulator.log"
@@ -35,7 +41,8 @@ class Emulated:
                     tools.emulator(),
                     *("--runtime-interface-emulator-address", f"127.0.0.1:{self.port}"),
                     *("--runtime-api-address", f"127.0.0.1:{api_port}"),
-                    *(python, "-m", "awslambdaric", handler),
+                    *(runtime or (python, "-m", "awslambdaric")),
+                    handler,
                 ],
                 env={
                     **{name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ},

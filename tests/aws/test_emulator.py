@@ -2,11 +2,13 @@
 
 import pytest
 
+from tests.aws import tools
 from tests.aws.emulated import Emulated, environment
 from tests.aws.support import KEY, bridged, queued
 from transcoding.engine.contracts import TranscodeResult
 
 pytestmark = pytest.mark.slow
+WRAPPER = tools.TEMPLATE.with_name("stream-runtime")
 RESULT = KEY.replace(".mov", ".result.json")
 
 
@@ -77,3 +79,21 @@ def test_a_handler_that_cannot_be_imported_is_an_init_error(folder):
         (502, "Runtime.ImportModuleError"),
         (200, "Runtime.ImportModuleError"),
     )
+
+
+def test_the_streaming_runtime_starts_as_lambda_would_start_it(store, folder, short_clip):
+    """By the wrapper that is deployed. The emulator gathers the stream and drops its trailers."""
+    store.put(KEY, short_clip.read_bytes(), "video/quicktime")
+    settings = environment(
+        folder / "tmp",
+        LAMBDA_TASK_ROOT=str(tools.TEMPLATE.parents[2]),
+        PATH=f"{tools.FOLDER / 'bin'}:/usr/bin:/bin",
+    )
+    handler = "transcoding.aws.stream_handler.handler"
+    with Emulated(settings, folder, handler=handler, runtime=(str(WRAPPER),)) as function:
+        request = {"http": {"method": "GET"}}
+        status, answer = function.invoke({"rawQueryString": f"key={KEY}", "requestContext": request})
+    assert status == 200
+    assert '"statusCode": 200' in answer
+    assert "ftyp" in answer
+    assert "moof" in answer

@@ -109,10 +109,13 @@ def _access(var: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
 def chromium() -> Iterator[Browser]:
     if not CHROMIUM:
         pytest.skip("needs Chromium on the PATH: `apt-get install chromium`, or your system's own")
+    # Playwright's loop runs in this thread, beside the queries of tests that have a database of their own.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser
         browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @pytest.fixture(scope="session")
@@ -206,6 +209,7 @@ def arrive(page: Page, link: str) -> None:
 
 
 def choose(page: Page, *files: Path) -> None:
+    page.wait_for_load_state("load")  # a file that is chosen before the page's module runs is not seen
     page.locator("#choose").set_input_files([str(file) for file in files])
 
 

@@ -46,7 +46,6 @@ def slow_film(tmp_path_factory):
 def test_the_clinician_watches_before_it_is_converted_and_goes_on_after(demo, phone, desk, slow_film):
     sign_in(desk, demo, "clinician")
     arrive(phone, open_encounter(desk, demo, "L-1"))
-    phone.wait_for_load_state("networkidle")  # the page's module must be there
     choose(phone, slow_film)
     expect(queue_item(phone, slow_film.name)).to_contain_text("Sent", timeout=120_000)
     card = desk.locator(".video-card", has_text=slow_film.name)
@@ -86,7 +85,6 @@ def test_what_cannot_be_shown_early_says_so(demo, chromium, phone, desk, slow_fi
     page = desk.context.new_page()
     page.goto(address)
     page.route("**/live.mp4", lambda route: route.fulfill(status=503, body=""))
-    phone.wait_for_load_state("networkidle")  # the page's module must be there
     choose(phone, slow_film)
     card = page.locator(".video-card", has_text=slow_film.name)
     expect(card.get_by_role("button", name="Watch now")).to_be_visible(timeout=120_000)
