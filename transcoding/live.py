@@ -12,8 +12,10 @@ from typing import Self
 
 from django.conf import settings
 
+from transcoding.engine import sandbox
+from transcoding.engine.binaries import find_ffmpeg, find_ffprobe
 from transcoding.engine.contracts import Limits
-from transcoding.engine.errors import BadInput, EngineError
+from transcoding.engine.errors import BadInput, EngineError, FfmpegMissing
 from transcoding.engine.sources import Pieces, S3Source
 from transcoding.engine.stream import StreamLimits, stream
 from transcoding.errors import PortalError
@@ -36,6 +38,20 @@ class TooManyStreams(PortalError):
     code = "too_many_streams"
     message = "Others are watching videos that still convert. Please try again in a minute."
     status = 503
+
+
+def warm_up() -> None:
+    """Find the programs and what the kernel has to shut them in: the first viewer need not wait for it."""
+    if settings.LIVE_STREAMS:
+        threading.Thread(target=_find_programs, name="warm up", daemon=True).start()
+
+
+def _find_programs() -> None:
+    try:
+        find_ffmpeg(), find_ffprobe()
+    except FfmpegMissing:
+        logger.warning("no ffmpeg: nothing can be watched before it is converted")
+    sandbox.layers()
 
 
 @cache

@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -49,11 +50,7 @@ class MediaServer:
     seen_hosts: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        authority = trustme.CA()
-        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(HOST).configure_cert(server)
-        self.client_context = ssl.create_default_context()
-        authority.configure_trust(self.client_context)
+        server, self.client_context = _contexts()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._server.socket = server.wrap_socket(
@@ -76,6 +73,16 @@ class MediaServer:
         """The address under which it can be fetched now."""
         self.pages[path] = Page(content=content, **how)
         return self.base + path
+
+
+@cache
+def _contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """(server's, client's): a certificate for HOST, and the trust in whoever issued it."""
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert(HOST).configure_cert(server)
+    authority.configure_trust(client)
+    return server, client
 
 
 def _handler(media: MediaServer) -> type[BaseHTTPRequestHandler]:

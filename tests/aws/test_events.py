@@ -23,6 +23,12 @@ def tasks(event):
         (queued(native(KEY)), [ARRIVAL]),
         (queued(bridged(KEY)), [ARRIVAL]),
         (queued(REQUEST.to_json()), [REQUEST]),
+        (
+            queued(
+                {"requestContext": {}, "requestPayload": {"job": "job-1", "attempt": 2, "source_key": KEY}}
+            ),
+            [REQUEST],
+        ),
         ({"job": "job-1", "attempt": 2, "source_key": KEY}, [REQUEST]),
         (
             native(KEY, "e5fa44f2b31c0d99/b.mov"),
@@ -36,6 +42,7 @@ def tasks(event):
         "s3 in sqs",
         "eventbridge in sqs",
         "request in sqs",
+        "dead letter sent back",
         "request",
         "two",
         "two in sqs",

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.aws.support import KEY, FakeContext, bridged, native, queued
+from transcoding.aws import settings
 from transcoding.aws import transcode_handler as module
 from transcoding.aws.events import NotUnderstood
 from transcoding.aws.reports import SOURCE_ETAG, Answer, News
@@ -91,6 +92,17 @@ def test_what_it_makes_is_encrypted_and_says_what_it_was_made_of(filled):
     assert head["ContentDisposition"] == "inline"
     assert head["Metadata"][SOURCE_ETAG] == source.etag
     assert head["Metadata"]["portal-job"] == result_of(filled).job
+
+
+def test_how_it_is_stored_comes_from_the_environment(function_environment):
+    plain = settings.store_config()
+    assert plain.put_parameters == {"ServerSideEncryption": "AES256"}
+    function_environment(S3_ACL="private", S3_ENCRYPTION="aws:kms", S3_KMS_KEY="key-1")
+    assert settings.store_config().put_parameters == {
+        "ACL": "private",
+        "ServerSideEncryption": "aws:kms",
+        "SSEKMSKeyId": "key-1",
+    }
 
 
 def test_a_request_is_done_as_it_asks(filled):

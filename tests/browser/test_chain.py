@@ -135,11 +135,12 @@ def cloud(moto, live_server, settings, tmp_path, monkeypatch):
         "AWS_SECRET_ACCESS_KEY": "testing",
         "WORK_DIR": str(work),
         "PORTAL_URL": live_server.url,
-        "CALLBACK_SECRET": SECRET,
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER": moto,
     }
-    urllib.request.urlopen(
-        urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=10
-    ).close()
+    reset = urllib.request.Request(f"{moto}/moto-api/reset", method="POST")
+    urllib.request.urlopen(reset, timeout=10).close()
+    secrets = boto3.client("secretsmanager", endpoint_url=moto, **KEYS)
+    environment["CALLBACK_SECRET_ARN"] = secrets.create_secret(Name="callback", SecretString=SECRET)["ARN"]
     with Emulated(environment, tmp_path) as function:
         yield Cloud(moto, function)
     object_store.cache_clear()

@@ -81,6 +81,9 @@ def _read(content: dict[str, Any]) -> Iterator[Task]:
         yield TranscodeRequest.from_dict(content)
     elif "Records" in content:
         yield from _native(content["Records"])
+    elif "requestPayload" in content:
+        # A call that failed, as Lambda puts it among the dead letters: somebody has sent it back.
+        yield from _tasks(content["requestPayload"])
     else:
         raise NotUnderstood("An event of an unknown kind.")
 

@@ -17,7 +17,7 @@ def store_config() -> StoreConfig:
     """Where the bucket is, and how objects are put into it."""
     return StoreConfig(
         bucket=required("BUCKET"),
-        region=os.environ.get("AWS_REGION", "us-east-1"),
+        region=region(),
         endpoint=os.environ.get("S3_ENDPOINT") or None,
         addressing="path" if os.environ.get("S3_ENDPOINT") else "virtual",
         acl=os.environ.get("S3_ACL", ""),
@@ -28,6 +28,10 @@ def store_config() -> StoreConfig:
 
 def work_dir() -> Path:
     return Path(os.environ.get("WORK_DIR") or "/tmp")  # noqa: S108 - Lambda's only disk
+
+
+def region() -> str:
+    return os.environ.get("AWS_REGION", "us-east-1")
 
 
 def required(name: str) -> str:
@@ -50,5 +54,5 @@ def callback_secret() -> str:
     name = os.environ.get("CALLBACK_SECRET_ARN", "")
     if not name:
         return required("CALLBACK_SECRET")
-    secrets = boto3.session.Session().client("secretsmanager")
+    secrets = boto3.session.Session().client("secretsmanager", region_name=region())
     return str(secrets.get_secret_value(SecretId=name)["SecretString"])

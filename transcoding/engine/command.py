@@ -143,7 +143,7 @@ def _every(interval: float) -> str:
 
 
 def streamed(plan: Plan, limits: Limits, pipe: str) -> list[str]:
-    """A fragmented MP4 on standard output, half a second at a time, from a pipe that cannot be sought in."""
+    """A fragmented MP4 on standard output, a fifth of a second at a time, from a pipe."""
     opened = _opened(pipe, plan.container, limits, probesize=_STREAM_PROBE, analyzeduration=1_000_000)
     streams = [opened[str(index)] for index in (plan.video.index, plan.audio.index) if index is not None]
     encoded = {"preset": "ultrafast", "crf": 23, "tune": "zerolatency", "g": 60}
@@ -155,7 +155,7 @@ def streamed(plan: Plan, limits: Limits, pipe: str) -> list[str]:
         "t": limits.duration + _PAST_LIMIT,
         "f": "mp4",
         "movflags": "+frag_keyframe+delay_moov+default_base_moof",
-        "frag_duration": 500_000,
+        "frag_duration": 200_000,
         "max_interleave_delta": 1_000_000,
         "empty_hdlr_name": 1,
     }

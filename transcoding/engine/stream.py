@@ -22,7 +22,7 @@ from transcoding.engine import command
 from transcoding.engine.binaries import find_ffmpeg
 from transcoding.engine.contracts import FailureCode, Limits
 from transcoding.engine.errors import BadInput, ConverterKilled, EngineError
-from transcoding.engine.plan import plan
+from transcoding.engine.plan import Plan, plan
 from transcoding.engine.probe import probe
 from transcoding.engine.run import Budget, Run, run
 from transcoding.engine.sources import ByteSource, Pieces, SourceFailed, in_reading_order
@@ -67,7 +67,7 @@ class StreamLimits:
 
 
 def stream(source: ByteSource, workdir: Path, limits: StreamLimits) -> Pieces:
-    """The video as whole fragments of an MP4: first its header, then half a second at a time.
+    """The video as whole fragments of an MP4: first its header, then a fifth of a second at a time.
 
     Before the first bytes, raises `BadInput`, `BudgetReached` and what the source raises; later, the kinds
     of `StreamEnded`. Closing it kills ffmpeg and empties the folder; so does whatever ends it.
@@ -77,7 +77,7 @@ def stream(source: ByteSource, workdir: Path, limits: StreamLimits) -> Pieces:
     reading = _until(deadline, in_reading_order(source))
     try:
         head = _Head(reading, folder / _HEAD)
-        chosen = plan(probe(head.path, limits.conversion), limits.conversion)
+        chosen = _plan(head.path, limits.conversion)
         os.mkfifo(folder / _PIPE, 0o600)
         feeder = _Feeder(folder / _PIPE, head.then_the_rest(), limits.source_bytes)
         arguments = command.streamed(chosen, limits.conversion, _PIPE)
@@ -90,6 +90,12 @@ def stream(source: ByteSource, workdir: Path, limits: StreamLimits) -> Pieces:
     finally:
         _close(reading)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _plan(head: Path, limits: Limits) -> Plan:
+    """A closer look is only taken where it could forbid a copy: somebody waits for the first picture."""
+    chosen = plan(probe(head, limits, look_inside=False), limits)
+    return plan(probe(head, limits), limits) if chosen.copies else chosen
 
 
 def _until(deadline: float, pieces: Iterator[bytes]) -> Pieces:

@@ -5,6 +5,7 @@
 const canPlay = !/apple/i.test(navigator.vendor)
   && document.createElement("video").canPlayType('video/mp4; codecs="avc1.640028, mp4a.40.2"') !== "";
 
+const EARLY = "Early view in a smaller picture. The full one takes its place by itself.";
 const STOPPED = "The early view stopped. The video appears here as soon as it is converted.";
 
 function offer(root) {
@@ -29,20 +30,22 @@ function watch(card, address) {
   player.dataset.live = "";
   player.setAttribute("aria-label", "Early view of this video");
   player.addEventListener("error", () => {
-    if (!card.dataset.finishing) stop(card, player);
+    if (!card.dataset.finishing) stop(player);
   });
   player.src = address;
-  card.querySelector(".watch-live").replaceWith(player);
+  const note = document.createElement("p");
+  note.className = "muted";
+  note.textContent = EARLY;
+  card.querySelector(".watch-live").replaceWith(player, note);
   player.focus();
 }
 
-function stop(card, player) {
-  const note = document.createElement("p");
-  note.className = "muted";
+function stop(player) {
+  const note = player.nextElementSibling;
   note.setAttribute("role", "status");
   note.textContent = STOPPED;
   player.removeAttribute("src");
-  player.replaceWith(note);
+  player.remove();
 }
 
 document.addEventListener("htmx:beforeSwap", (event) => {
