@@ -5,6 +5,7 @@ import re
 import pytest
 
 from encounters.keys import CONTENT_TYPES, extension_of, new_source_key, new_token, token_hash
+from transcoding.engine import keys
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,9 @@ def test_tokens_are_long_and_fit_into_an_address():
 def test_a_token_s_hash_is_no_way_back_to_it():
     assert re.fullmatch(r"[0-9a-f]{64}", token_hash("token"))
     assert token_hash("token") != token_hash("Token")
+
+
+def test_every_key_that_we_make_is_one_that_the_function_takes():
+    assert set(CONTENT_TYPES) == set(keys.EXTENSIONS)
+    for extension in CONTENT_TYPES:
+        assert keys.is_source(new_source_key("e5fa44f2b31c0d99", extension))

@@ -148,6 +148,12 @@ def test_production_does_not_start_without(complaint, name):
     assert name in complaint(**{key: value for key, value in PRODUCTION.items() if key != name})
 
 
+def test_several_secrets_may_hold_at_once(chosen):
+    first, second = "a" * 32, "b:" * 16
+    given = chosen(TRANSCODE_RUNNER="lambda", LAMBDA_FUNCTION="f", CALLBACK_KEYS=f"one:{first}, two:{second}")
+    assert given["CALLBACK_KEYS"] == {"one": first, "two": second}
+
+
 def test_production_leaves_no_keys_on_the_disk(chosen, tmp_path):
     chosen(tmp_path / "var", **PRODUCTION)
 
@@ -165,6 +171,13 @@ def test_production_leaves_no_keys_on_the_disk(chosen, tmp_path):
         ("PORT", "-1"),
         ("PORT", "80.5"),
         ("S3_PORT", ""),
+        ("TRANSCODE_RUNNER", "cloud"),
+        ("TRANSCODE_RUNNER", "lambda"),
+        ("LAMBDA_TRIGGER", "hope"),
+        ("LAMBDA_ENDPOINT", "127.0.0.1"),
+        ("CALLBACK_KEYS", "only-a-secret-of-at-least-thirty-two-characters"),
+        ("CALLBACK_KEYS", "name:short"),
+        ("LIVE_STREAMS", "-1"),
         ("BASE_URL", "videos.example.org"),
         ("BASE_URL", "https://videos.example.org/portal"),
         ("BASE_URL", "ftp://videos.example.org"),
