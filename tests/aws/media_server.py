@@ -42,6 +42,11 @@ class Page:
         return {**headers, "Content-Length": str(len(content))}, content
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients leave; that is what some of them are for."""
+
+
 @dataclass
 class MediaServer:
     pages: dict[str, Page] = field(default_factory=dict)
@@ -51,7 +56,7 @@ class MediaServer:
 
     def __post_init__(self) -> None:
         server, self.client_context = _contexts()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._server.socket = server.wrap_socket(
             self._server.socket, server_side=True, do_handshake_on_connect=False
