@@ -213,7 +213,7 @@ export class Upload {
     const session = new AbortController();
     const end = () => session.abort();
     this.stopper.signal.addEventListener("abort", end);
-    const take = ahead(this.#missing(there, session.signal), () => this.pace.inFlight(this.partSize));
+    const take = ahead(this.#missing(there, session.signal));
     const underWay = new Set();
     let failure = null;
     const failed = (error) => {
@@ -258,7 +258,7 @@ export class Upload {
       const checksum = await readable(() => this.hash(blob));
       const known = stored.get(number);
       if (known?.size === blob.size && known.sha256 === checksum) this.#isThere(number, blob);
-      else yield { number, blob, checksum, permission: this.#permission(number, checksum, signal) };
+      else yield { number, blob, checksum };
     }
   }
 
@@ -277,20 +277,11 @@ export class Upload {
     return now.parts.some((known) => known.number === number && known.size === blob.size && known.sha256 === checksum);
   }
 
-  /** Asked for while the parts before are still on their way; it lasts for minutes. */
-  #permission(number, checksum, signal) {
-    const wanted = { parts: [{ number, sha256: checksum }], sender: this.sender };
-    const answer = this.line.request("POST", `${this.id}/parts/`, wanted, signal);
-    answer.catch(() => {}); // whoever sends the part hears of it
-    return answer;
-  }
-
-  async #tryPart(part, signal) {
-    const { number, blob, checksum } = part;
+  /** Its permission is fetched just before, so that a device that must leave the video to another one has none left. */
+  async #tryPart({ number, blob, checksum }, signal) {
     for (let signatures = 1; ; signatures++) {
-      const asked = part.permission ?? this.#permission(number, checksum, signal);
-      part.permission = null;
-      const { urls } = await asked;
+      const wanted = { parts: [{ number, sha256: checksum }], sender: this.sender };
+      const { urls } = await this.line.request("POST", `${this.id}/parts/`, wanted, signal);
       const status = await this.send(urls[0], blob, (bytes) => this.#progress(number, bytes), signal);
       const meaning = verdict(status);
       if (meaning === "stored") return this.#progress(number, blob.size);
@@ -335,19 +326,18 @@ function isOutOfStep(error) {
   return ["out_of_step", "parts_missing", "sent_elsewhere", "bad_parts"].includes(error.code);
 }
 
-/**
- * Ask a generator for values before they are needed: while some parts travel, the next ones are hashed and
- * their permissions fetched, as many as travel at once.
- */
-function ahead(source, depth) {
-  const asked = [];
+/** Ask a generator for the next value before it is needed: one part is hashed while others travel. */
+function ahead(source) {
+  const ask = () => {
+    const answer = source.next();
+    answer.catch(() => {}); // whoever takes it hears of it
+    return answer;
+  };
+  let next = ask();
   return () => {
-    while (asked.length <= depth()) {
-      const answer = source.next();
-      answer.catch(() => {}); // whoever takes it hears of it
-      asked.push(answer);
-    }
-    return asked.shift();
+    const now = next;
+    next = ask();
+    return now;
   };
 }
 
