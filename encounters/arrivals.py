@@ -9,7 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from encounters import uploads
+from encounters import offers, uploads
 from encounters.callers import PORTAL
 from encounters.keys import CONTENT_TYPES
 from encounters.models import Encounter, Verb, Video
@@ -64,7 +64,7 @@ def _video_of(encounter: Encounter, source_key: str, size: int, etag: str) -> Vi
         size=size,
         fingerprint=hashlib.sha256(f"{source_key} {etag}".encode()).hexdigest(),
         source_key=source_key,
-        part_size=uploads.part_size_for(size),
+        part_size=offers.part_size_for(size),
         received_at=timezone.now(),
         job=jobs.enqueue(source_key=source_key),
     )

@@ -9,10 +9,11 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from encounters import uploads
+from encounters import arrivals, uploads
 from encounters.callers import PORTAL
 from encounters.models import Verb, Video
 from encounters.uploads import PartsMissing, UploadGone
+from transcoding.engine.keys import MADE_BY_US, is_source
 from transcoding.engine.store import StoreError
 from transcoding.errors import StoreUnavailable
 from transcoding.store import object_store
@@ -27,13 +28,28 @@ ORPHAN_AFTER = timedelta(hours=1)
 
 
 def arrived(source_key: str) -> bool:
-    """The store says that this object is there: complete its upload, if that was never done.
+    """The store says that this object is there: complete its upload if that was never done, or adopt it.
 
     The store is asked whether it is true. Raises `StoreUnavailable`.
     """
-    open_uploads = Video.objects.unfinished().select_related("encounter")
-    video = open_uploads.filter(source_key=source_key).exclude(upload_id="").first()
-    return video is not None and _completed(video)
+    video = Video.objects.filter(source_key=source_key).select_related("encounter").first()
+    if video is None:
+        return _adopted(source_key)
+    is_open = video.received_at is None and video.removed_at is None and video.upload_id
+    return bool(is_open) and _completed(video)
+
+
+def _adopted(source_key: str) -> bool:
+    """What somebody dropped into the bucket by hand becomes a video of the encounter that it lies under."""
+    if not is_source(source_key):
+        return False
+    try:
+        found = object_store().describe(source_key)
+    except StoreError as error:
+        raise StoreUnavailable from error
+    if found is None or MADE_BY_US in found.metadata:
+        return False
+    return arrivals.adopt(source_key=source_key, size=found.size, etag=found.etag) is not None
 
 
 def recover() -> int:

@@ -138,7 +138,7 @@ def _do(task: Task, context: Context) -> dict[str, Any]:
         if isinstance(task, Arrival):
             return _outcome("gone", key)
         source = StoredObject(size=0, etag="", content_type="", metadata={})
-    if source.metadata.get("portal-made"):
+    if source.metadata.get(keys.MADE_BY_US):
         return _outcome("made by us", key)
     return _Task(task, key, source, context).run()
 
@@ -293,7 +293,7 @@ class _Task:
         )
         path = settings.work_dir() / f"transcode-result-{self._context.aws_request_id}.json"
         path.write_text(result.to_json(), encoding="utf-8")
-        made = {"portal-job": request.job, "portal-made": "1"}
+        made = {"portal-job": request.job, keys.MADE_BY_US: "1"}
         _store().upload(path, keys.result_key(self._key), "application/json", made)
         return result
 

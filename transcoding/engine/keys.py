@@ -12,6 +12,9 @@ _SOURCE = re.compile(
 )
 _OURS = (".web.mp4", ".poster.jpg", ".result.json", ".storyboard.jpg", ".storyboard.vtt", ".frames.json.gz")
 
+MADE_BY_US = "portal-made"
+"""Name of the metadata that everything has which a conversion put into the bucket."""
+
 
 def stem(source_key: str) -> str:
     """The source key without its extension: `<reference>/<40 hex>`."""

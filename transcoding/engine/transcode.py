@@ -194,7 +194,7 @@ class _Job:
         return tuple(published)
 
     def _upload(self, path: Path, key: str, content_type: str) -> None:
-        metadata = {"portal-job": self._request.job, "portal-made": "1"}
+        metadata = {"portal-job": self._request.job, keys.MADE_BY_US: "1"}
         begin = 1.0 if self._is_ready else _CONVERTED
         self._on_progress(begin)
         self._move(

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("transcoding", "0002_extras"),
+        ("transcoding", "0003_seconds_left"),
     ]
 
     operations = [
