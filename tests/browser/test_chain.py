@@ -172,6 +172,7 @@ def test_a_film_dropped_into_the_bucket_plays_in_the_browser(
     size = player.evaluate(
         """async (video) => {
             const loaded = new Promise((resolve) => video.addEventListener("loadedmetadata", resolve));
+            video.preload = "metadata";
             if (video.readyState < 1) await loaded;
             return [video.videoWidth, video.videoHeight];
         }"""

@@ -66,9 +66,7 @@ def assert_plays(page: Page, file: Sent) -> None:
                 video.addEventListener(name, resolve, { once: true });
                 video.addEventListener("error", () => reject(video.error), { once: true });
             });
-            if (video.readyState < 1) await until("loadedmetadata");
             video.muted = true;
-            const moved = until("timeupdate");
             await video.play();
             while (video.currentTime === 0) await until("timeupdate");
             video.pause();

@@ -72,7 +72,7 @@ def test_it_polls_until_its_state_is_final(card, state, polls):
 def test_a_ready_one_is_a_player(card):
     page = " ".join(card(VideoState.READY).split())
 
-    assert 'controls playsinline preload="metadata" width="160" height="120"' in page
+    assert 'controls playsinline preload="none" width="160" height="120"' in page
     assert "/poster" in page
     assert "/play" in page
     assert "1:05" in page
