@@ -209,7 +209,6 @@ def arrive(page: Page, link: str) -> None:
 
 
 def choose(page: Page, *files: Path) -> None:
-    page.wait_for_load_state("load")  # a file that is chosen before the page's module runs is not seen
     page.locator("#choose").set_input_files([str(file) for file in files])
 
 

@@ -94,8 +94,7 @@ def conversion(
             behind = words.index(_FILM) + 1  # ffmpeg-python knows of one `-map` where a label is named
             words[behind:behind] = ["-map", f"0:{plan.audio.index}"]
         return [*_GLOBAL, *_PROGRESS, *words]
-    if plan.video.filters:
-        options["vf"] = ",".join(plan.video.filters)
+    options |= _filters(plan.video)
     streams = [opened[str(index)] for index in (plan.video.index, plan.audio.index) if index is not None]
     strict = _STRICT if plan.video.treatment is Treatment.COPY else ()
     return [
@@ -146,11 +145,12 @@ def streamed(plan: Plan, limits: Limits, pipe: str) -> list[str]:
     """A fragmented MP4 on standard output, a fifth of a second at a time, from a pipe."""
     opened = _opened(pipe, plan.container, limits, probesize=_STREAM_PROBE, analyzeduration=1_000_000)
     streams = [opened[str(index)] for index in (plan.video.index, plan.audio.index) if index is not None]
-    encoded = {"preset": "ultrafast", "crf": 23, "tune": "zerolatency", "g": 60}
+    encoded = {"preset": "ultrafast", "crf": 23, "tune": "zerolatency", "x264-params": "", "g": 60}
     options = {
         **_NAMELESS,
         **_video_options(plan.video),
         **(encoded if plan.video.treatment is Treatment.ENCODE else {}),
+        **_filters(plan.video),
         **_audio_options(plan.audio),
         "t": limits.duration + _PAST_LIMIT,
         "f": "mp4",
@@ -325,6 +325,10 @@ def _video_options(plan: VideoPlan) -> dict[str, Any]:
         "bsf:v": _WITHOUT_SEI,
         **_BT709,
     }
+
+
+def _filters(plan: VideoPlan) -> dict[str, str]:
+    return {"vf": ",".join(plan.filters)} if plan.filters else {}
 
 
 def _audio_options(plan: AudioPlan) -> dict[str, Any]:
