@@ -10,10 +10,11 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import models
+from django.db import models, router, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from encounters import chain
 from encounters.keys import token_hash
 from transcoding.engine.contracts import OutputKind
 from transcoding.models import Rendition, Status, TranscodeJob, rendition
@@ -398,9 +399,14 @@ class Verb(models.TextChoices):
 
 
 class AccessRecord(models.Model):
-    """Who did what to which object, when, from where and why. Written once, never changed."""
+    """Who did what to which object, when, from where and why. Written once, never changed.
 
-    at = models.DateTimeField(default=timezone.now, editable=False)
+    The database refuses to change or remove one (`append_only`), and each is chained to the one before.
+    """
+
+    number = models.PositiveBigIntegerField(unique=True, editable=False)
+    """1, 2, 3, … over all records, without a gap."""
+    at = models.DateTimeField(editable=False)
     verb = models.CharField(max_length=40, choices=Verb)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
@@ -415,10 +421,12 @@ class AccessRecord(models.Model):
         Video, on_delete=models.PROTECT, null=True, blank=True, related_name="access_records"
     )
     address = models.GenericIPAddressField(null=True, blank=True)
-    reason = models.CharField(max_length=200, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    previous = models.CharField(max_length=64, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
 
     class Meta:
-        ordering = ["at", "pk"]
+        ordering = ["number"]
         indexes = [models.Index(fields=["encounter", "at"], name="access_by_encounter")]
         constraints = [
             models.CheckConstraint(
@@ -429,7 +437,18 @@ class AccessRecord(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
             raise AccessRecordsAreFinal
-        super().save(*args, **kwargs)
+        using = kwargs.setdefault("using", router.db_for_write(type(self)))
+        with transaction.atomic(using=using):
+            self._join_chain(using)
+            super().save(*args, **kwargs)
+
+    def _join_chain(self, using: str) -> None:
+        chain.take_turns(using)
+        last = AccessRecord.objects.using(using).values_list("number", "digest").last()
+        number, self.previous = last or (0, chain.BEGINNING)
+        self.number = number + 1
+        self.at = timezone.now()
+        self.digest = chain.digest_of(self)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         raise AccessRecordsAreFinal

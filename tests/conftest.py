@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection
-from django.test import Client
+from django.test import Client, TransactionTestCase
 from django.utils import timezone
 from django_q.models import OrmQ
 from pytest_django import Settings
 
+from encounters import append_only
 from encounters.callers import Caller
 from encounters.encounters import open_encounter
 from encounters.invitations import invite
@@ -55,6 +56,28 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"Skipped although REQUIRE_ALL=1: {call.excinfo and call.excinfo.value}"
     return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _empty_database_after_test() -> Iterator[None]:
+    """Tests with transactions of their own empty all tables; the access records' triggers refuse that."""
+    empty = TransactionTestCase._fixture_teardown
+
+    def without_triggers(case: TransactionTestCase) -> None:
+        drop_triggers()
+        empty(case)  # as after each `migrate`, they are put up again
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", without_triggers)
+        yield
+
+
+def drop_triggers(*names: str) -> None:
+    """What somebody can do who is master of the database."""
+    on_table = f" ON {append_only.TABLE}" if connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        for name in names or append_only.guards(connection):
+            cursor.execute(f"DROP TRIGGER IF EXISTS {name}{on_table}")
 
 
 @pytest.fixture(scope="session")
