@@ -1,15 +1,67 @@
-"""Reading the access records: whether they are whole."""
+"""Reading the access records: who has seen an encounter, and whether the records are whole."""
 
+import csv
+import io
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connections, router
+from django.db.models import Count, Max, Q
 
 from encounters import append_only, chain
-from encounters.models import AccessRecord
+from encounters.models import SEEING, AccessRecord, Encounter, Verb
 
 logger = logging.getLogger(__name__)
+
+
+COLUMNS = ("number", "at", "who", "role", "act", "video", "address", "reason", "digest")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What makes a spreadsheet compute instead of show."""
+
+
+def seen_by(encounter: Encounter) -> list[dict[str, Any]]:
+    """Each member of staff who has seen it: `user__name`, `user__role`, `views`, `plays`, `last`."""
+    seeing = encounter.access_records.filter(verb__in=SEEING, user__isnull=False)
+    people: Any = (
+        seeing.order_by()
+        .values("user", "user__name", "user__role")
+        .annotate(
+            views=Count("pk", filter=Q(verb=Verb.ENCOUNTER_VIEWED)),
+            plays=Count("pk", filter=Q(verb=Verb.VIDEO_PLAYED)),
+            last=Max("at"),
+        )
+    )
+    return list(people.order_by("-last"))
+
+
+def as_csv(encounter: Encounter) -> str:
+    """All that was done to this encounter, oldest first, under a line of column names."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for record in encounter.access_records.select_related("user"):
+        writer.writerow([_harmless(cell) for cell in _row(record)])
+    return out.getvalue()
+
+
+def _row(record: AccessRecord) -> list[str]:
+    return [
+        str(record.number),
+        record.at.isoformat(timespec="seconds"),
+        record.who,
+        record.user.role if record.user else "",
+        record.verb,
+        str(record.video_id or ""),
+        record.address or "",
+        record.reason,
+        record.digest,
+    ]
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,15 +10,16 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import models, router, transaction
+from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from encounters import chain
 from encounters.keys import token_hash
+from encounters.records import SEEING, AccessRecord, AccessRecordsAreFinal, Verb
 from transcoding.engine.contracts import OutputKind
 from transcoding.models import Rendition, Status, TranscodeJob, rendition
 
+__all__ = ["SEEING", "AccessRecord", "AccessRecordsAreFinal", "Verb"]  # a part of the models, in its own file
 REFERENCE_BYTES = 8
 MAX_WRONG_BIRTH_DATES = 5
 LOCK_TIME = timedelta(minutes=15)
@@ -376,86 +377,6 @@ class UploadPart(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["video", "number"], name="part_number_unique_in_video"),
         ]
-
-
-class Verb(models.TextChoices):
-    """What somebody did."""
-
-    ENCOUNTER_CREATED = "encounter created"
-    ENCOUNTER_VIEWED = "encounter viewed"
-    ENCOUNTER_REVIEWED = "encounter reviewed"
-    LINK_CREATED = "link created"
-    LINK_REVOKED = "link withdrawn"
-    LINK_OPENED = "link opened"
-    BIRTH_DATE_WRONG = "wrong date of birth"
-    CONSENT_GIVEN = "consent given"
-    DESCRIBED = "description written"
-    UPLOAD_STARTED = "upload started"
-    UPLOAD_REFUSED = "upload refused"
-    UPLOAD_COMPLETED = "upload completed"
-    UPLOAD_ABORTED = "upload aborted"
-    SUBMITTED = "videos submitted"
-    VIDEO_PLAYED = "video played"
-
-
-class AccessRecord(models.Model):
-    """Who did what to which object, when, from where and why. Written once, never changed.
-
-    The database refuses to change or remove one (`append_only`), and each is chained to the one before.
-    """
-
-    number = models.PositiveBigIntegerField(unique=True, editable=False)
-    """1, 2, 3, … over all records, without a gap."""
-    at = models.DateTimeField(editable=False)
-    verb = models.CharField(max_length=40, choices=Verb)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
-    )
-    invitation = models.ForeignKey(
-        Invitation, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
-    )
-    encounter = models.ForeignKey(
-        Encounter, on_delete=models.PROTECT, null=True, blank=True, related_name="access_records"
-    )
-    video = models.ForeignKey(
-        Video, on_delete=models.PROTECT, null=True, blank=True, related_name="access_records"
-    )
-    address = models.GenericIPAddressField(null=True, blank=True)
-    reason = models.CharField(max_length=500, blank=True)
-    previous = models.CharField(max_length=64, editable=False)
-    digest = models.CharField(max_length=64, unique=True, editable=False)
-
-    class Meta:
-        ordering = ["number"]
-        indexes = [models.Index(fields=["encounter", "at"], name="access_by_encounter")]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(user__isnull=True) | Q(invitation__isnull=True), name="access_by_one_person"
-            ),
-        ]
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise AccessRecordsAreFinal
-        using = kwargs.setdefault("using", router.db_for_write(type(self)))
-        with transaction.atomic(using=using):
-            self._join_chain(using)
-            super().save(*args, **kwargs)
-
-    def _join_chain(self, using: str) -> None:
-        chain.take_turns(using)
-        last = AccessRecord.objects.using(using).values_list("number", "digest").last()
-        number, self.previous = last or (0, chain.BEGINNING)
-        self.number = number + 1
-        self.at = timezone.now()
-        self.digest = chain.digest_of(self)
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        raise AccessRecordsAreFinal
-
-
-class AccessRecordsAreFinal(Exception):
-    """An access record is written once and neither changed nor deleted."""
 
 
 def expiry(days: int) -> datetime:

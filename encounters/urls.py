@@ -1,6 +1,6 @@
 from django.urls import path
 
-from encounters.views import patient, staff, uploads
+from encounters.views import audit, patient, staff, uploads
 
 urlpatterns = [
     path("", staff.worklist, name="worklist"),
@@ -13,6 +13,8 @@ urlpatterns = [
         name="invitation_revoke",
     ),
     path("encounters/<slug:reference>/review/", staff.encounter_review, name="encounter_review"),
+    path("encounters/<slug:reference>/access/", audit.access_records, name="access_records"),
+    path("encounters/<slug:reference>/access.csv", audit.access_export, name="access_export"),
     path("videos/<uuid:pk>/", staff.video_detail, name="video"),
     path("videos/<uuid:pk>/play", staff.video_play, name="video_play"),
     path("videos/<uuid:pk>/poster", staff.video_poster, name="video_poster"),

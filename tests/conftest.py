@@ -34,6 +34,8 @@ from transcoding.models import FINAL, Status, TranscodeJob
 from transcoding.store import object_store
 
 BIRTH_DATE = date(1958, 3, 27)
+QUERIES_FOR_A_RECORD = 3 if connection.vendor == "postgresql" else 2
+"""An access record is read for the last digest, then added; PostgreSQL takes a lock before."""
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SHARED_MEDIA = Path(settings.BASE_DIR).parent / "shared" / "media"
 

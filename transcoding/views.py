@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from transcoding import jobs
 from transcoding.http import HtmxRequest
 from transcoding.models import Status, TranscodeJob
+from transcoding.signals import job_retried
 
 PAGE_SIZE = 50
 
@@ -60,5 +62,8 @@ def conversion(request: HtmxRequest, pk: UUID) -> HttpResponse:
 @require_POST
 @admins_only
 def conversion_retry(request: HttpRequest, pk: UUID) -> HttpResponse:
-    jobs.retry(get_object_or_404(TranscodeJob, pk=pk))
+    job = get_object_or_404(TranscodeJob, pk=pk)
+    with transaction.atomic():
+        jobs.retry(job)
+        job_retried.send(sender=TranscodeJob, job=job, request=request)
     return redirect("conversion", pk)

@@ -56,7 +56,7 @@ def encounter_new(request: StaffRequest) -> HttpResponse:
     return render(request, "encounters/encounter_new.html", {"form": form, "teams": teams})
 
 
-def _encounter(request: StaffRequest, reference: str) -> Encounter:
+def find_encounter(request: StaffRequest, reference: str) -> Encounter:
     visible = Encounter.objects.visible_to(request.user).with_counts()
     return get_object_or_404(visible, reference=reference)
 
@@ -64,7 +64,7 @@ def _encounter(request: StaffRequest, reference: str) -> Encounter:
 @require_GET
 def encounter_detail(request: StaffRequest, reference: str) -> HttpResponse:
     """The page; asked for by htmx, the cards of the videos that the page does not know yet."""
-    encounter = _encounter(request, reference)
+    encounter = find_encounter(request, reference)
     details = _details(encounter)
     if request.htmx:
         known = [pk for pk in request.GET.getlist("known") if _is_uuid(pk)]
@@ -93,18 +93,23 @@ def _details(encounter: Encounter) -> dict[str, Any]:
 @require_POST
 def invitation_new(request: StaffRequest, reference: str) -> HttpResponse:
     """Make a link and show it, this once: it is stored nowhere, so the answer is no redirect."""
-    encounter = _encounter(request, reference)
+    encounter = find_encounter(request, reference)
     channel = Channel.EMAIL if request.POST.get("channel") == Channel.EMAIL else Channel.SCREEN
     link = invitations.invite(caller=staff(request), encounter=encounter, channel=channel)
     code = segno.make(link, error="m").svg_data_uri(border=2, dark="#10201f", light="#ffffff")
-    context = {**_details(_encounter(request, reference)), "link": link, "qr_code": code, "channel": channel}
+    context = {
+        **_details(find_encounter(request, reference)),
+        "link": link,
+        "qr_code": code,
+        "channel": channel,
+    }
     template = "encounters/encounter_detail.html#link" if request.htmx else "encounters/encounter_detail.html"
     return render(request, template, context)
 
 
 @require_POST
 def invitation_revoke(request: StaffRequest, reference: str, pk: int) -> HttpResponse:
-    encounter = _encounter(request, reference)
+    encounter = find_encounter(request, reference)
     invitation = get_object_or_404(Invitation, pk=pk, encounter=encounter)
     invitations.revoke(caller=staff(request), invitation=invitation)
     messages.success(request, "The link no longer works.")
@@ -113,7 +118,7 @@ def invitation_revoke(request: StaffRequest, reference: str, pk: int) -> HttpRes
 
 @require_POST
 def encounter_review(request: StaffRequest, reference: str) -> HttpResponse:
-    encounter = _encounter(request, reference)
+    encounter = find_encounter(request, reference)
     if request.POST.get("undo"):
         encounters.mark_unreviewed(caller=staff(request), encounter=encounter)
     else:

@@ -7,6 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from encounters.models import AccessRecord, Encounter, Verb
+from tests.conftest import QUERIES_FOR_A_RECORD
 from tests.encounters.support import make_renditions, make_video
 from transcoding.models import Status
 
@@ -90,7 +91,7 @@ def test_it_asks_the_database_as_often_for_twenty_videos_as_for_one(
         make_renditions(make_video(encounter, f"{number}", Status.SUCCEEDED))
     staff_client.get(address)
 
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7 + QUERIES_FOR_A_RECORD):
         staff_client.get(address)
 
 
