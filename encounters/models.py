@@ -23,6 +23,8 @@ __all__ = ["SEEING", "AccessRecord", "AccessRecordsAreFinal", "Verb"]  # a part 
 REFERENCE_BYTES = 8
 MAX_WRONG_BIRTH_DATES = 5
 LOCK_TIME = timedelta(minutes=15)
+REASON_HOLDS = timedelta(hours=1)
+"""How long an admin may look at an encounter after stating why."""
 
 
 def new_reference() -> str:
@@ -72,6 +74,18 @@ class EncounterQuerySet(models.QuerySet["Encounter"]):
         if not user.is_authenticated or user.is_admin:
             return self.none()
         return self.filter(team__in=user.teams.all(), erased_at__isnull=True)
+
+    def readable_by(self, user: Any) -> "EncounterQuerySet":
+        """Those of the user's teams; for an admin, those that they opened lately by stating a reason."""
+        if not user.is_authenticated or not user.is_admin:
+            return self.visible_to(user)
+        opened = AccessRecord.objects.filter(
+            verb=Verb.OPENED_WITH_REASON,
+            user=user,
+            encounter=OuterRef("pk"),
+            at__gt=timezone.now() - REASON_HOLDS,
+        )
+        return self.filter(Exists(opened), erased_at__isnull=True)
 
     def in_state(self, state: EncounterState) -> "EncounterQuerySet":
         return self.annotate(
@@ -276,6 +290,9 @@ FINAL_VIDEO_STATES = frozenset(
 class VideoQuerySet(models.QuerySet["Video"]):
     def visible_to(self, user: Any) -> "VideoQuerySet":
         return self.filter(encounter__in=EncounterQuerySet(Encounter).visible_to(user))
+
+    def readable_by(self, user: Any) -> "VideoQuerySet":
+        return self.filter(encounter__in=EncounterQuerySet(Encounter).readable_by(user))
 
     def kept(self) -> "VideoQuerySet":
         return self.filter(removed_at__isnull=True)

@@ -13,6 +13,7 @@ urlpatterns = [
         name="invitation_revoke",
     ),
     path("encounters/<slug:reference>/review/", staff.encounter_review, name="encounter_review"),
+    path("encounters/<slug:reference>/open/", staff.encounter_open, name="encounter_open"),
     path("encounters/<slug:reference>/access/", audit.access_records, name="access_records"),
     path("encounters/<slug:reference>/access.csv", audit.access_export, name="access_export"),
     path("videos/<uuid:pk>/", staff.video_detail, name="video"),

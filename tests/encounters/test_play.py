@@ -123,7 +123,7 @@ def test_nobody_else_gets_an_address(charlies_client, admin_client, consenting_c
     address = f"/videos/{ready.pk}/{what}"
 
     assert charlies_client.get(address).status_code == 404
-    assert admin_client.get(address).status_code == 404
+    assert admin_client.get(address).status_code == 403
     for client in (Client(), consenting_client):
         answer = client.get(address)
         assert (answer.status_code, answer.url) == (302, f"/accounts/login/?next={address}")

@@ -105,12 +105,12 @@ def test_the_team_opens_the_page_of_one_video(staff_client, bobs_client, encount
         assert f'id="video-{video.pk}"' in page
 
 
-def test_charlie_and_an_admin_find_no_such_page(charlies_client, admin_client, encounter):
+def test_charlie_finds_no_such_page_and_an_admin_needs_a_reason(charlies_client, admin_client, encounter):
     video = make_video(encounter, "IMG_0042.MOV", Status.QUEUED)
 
     for headers in ({}, HTMX):
         assert charlies_client.get(f"/videos/{video.pk}/", headers=headers).status_code == 404
-        assert admin_client.get(f"/videos/{video.pk}/", headers=headers).status_code == 404
+        assert admin_client.get(f"/videos/{video.pk}/", headers=headers).status_code == 403
 
 
 def test_who_has_not_signed_in_is_asked_to(encounter, consenting_client):
