@@ -25,6 +25,8 @@ from encounters.encounters import open_encounter
 from encounters.invitations import invite
 from encounters.models import Channel, Encounter, Patient
 from portal import seaweed
+from portal.accounts import factors
+from portal.accounts.invitations import trust_address
 from portal.accounts.models import Role, Team, User
 from portal.logging import JsonFormatter, NoSecrets
 from transcoding.engine.binaries import find_ffmpeg
@@ -200,6 +202,7 @@ def other_team(db: None) -> Team:
 def _user(name: str, *teams: Team, role: Role = Role.CLINICIAN) -> User:
     user = User.objects.create_user(f"{name}@clinic.example", "a long password", name=name.title(), role=role)
     user.teams.set(teams)
+    trust_address(user)
     return user
 
 
@@ -251,9 +254,13 @@ def link(alice: User, encounter: Encounter) -> str:
     return address.removeprefix(settings.BASE_URL)
 
 
-def signed_in(user: User) -> Client:
+def signed_in(user: User, *, second_factor: bool = False) -> Client:
     client = Client()
     client.force_login(user)
+    if second_factor:
+        session = client.session
+        session[factors.SESSION_KEY] = user.pk
+        session.save()
     return client
 
 
