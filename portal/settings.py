@@ -115,7 +115,11 @@ SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+DATA_UPLOAD_MAX_NUMBER_FILES = 0
+"""Videos go to the store by themselves; no form of ours takes a file."""
 
 # Object store
 
@@ -272,6 +276,9 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": [SELF, S3_ORIGIN],
         "form-action": [SELF],
         "frame-ancestors": [NONE],
+        "frame-src": [NONE],
+        "object-src": [NONE],
+        "worker-src": [SELF],
         "base-uri": [NONE],
         "manifest-src": [SELF],
     },
@@ -280,13 +287,23 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
     name: []
     for name in (
         "accelerometer",
+        "bluetooth",
+        "browsing-topics",
         "camera",
         "display-capture",
         "geolocation",
         "gyroscope",
+        "hid",
+        "identity-credentials-get",
+        "idle-detection",
+        "local-fonts",
+        "magnetometer",
         "microphone",
+        "midi",
         "payment",
+        "serial",
         "usb",
+        "xr-spatial-tracking",
     )
 }
 

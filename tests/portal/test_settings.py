@@ -245,10 +245,14 @@ def test_the_deployment_check_is_clean(tmp_path, store):
         "S3_SECRET_KEY": store.config.secret_key,
     }
 
-    done = start(CHECK, tmp_path, **environment)
+    done = start(CHECK, tmp_path, **environment, CACHE_URL=f"filecache://{tmp_path / 'cache'}")
 
     assert done.returncode == 0, done.stderr
     assert "no issues (0 silenced)" in done.stdout
+
+    done = start(CHECK, tmp_path, **environment)
+
+    assert "portal.W002" in done.stderr
 
 
 def test_the_demo_s_settings_are_warned_of_before_deployment(store):
