@@ -1,15 +1,17 @@
-"""Who has seen an encounter: for the team whose it is."""
+"""Who has seen an encounter, and what became of a video: for the team whose it is."""
+
+from uuid import UUID
 
 from django.core.paginator import Paginator
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from encounters import audit
+from encounters import audit, custody
 from encounters.callers import staff
 from encounters.models import Verb
-from encounters.views.staff import StaffRequest, find_encounter
+from encounters.views.staff import StaffRequest, find_encounter, find_video
 
 PAGE_SIZE = 100
 
@@ -37,4 +39,24 @@ def access_export(request: StaffRequest, reference: str) -> HttpResponse:
         audit.as_csv(encounter),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": name},
+    )
+
+
+@require_GET
+@transaction.atomic
+def custody_page(request: StaffRequest, pk: UUID) -> HttpResponse:
+    video = find_video(request, pk)
+    staff(request).record(Verb.CUSTODY_EXPORTED, encounter=video.encounter, video=video, reason="page")
+    context = {"video": video, "encounter": video.encounter, "custody": custody.record_of(video)}
+    return render(request, "encounters/custody.html", context)
+
+
+@require_GET
+@transaction.atomic
+def custody_export(request: StaffRequest, pk: UUID) -> HttpResponse:
+    video = find_video(request, pk)
+    staff(request).record(Verb.CUSTODY_EXPORTED, encounter=video.encounter, video=video, reason="JSON")
+    name = f'attachment; filename="custody-{video.pk}.json"'
+    return JsonResponse(
+        custody.record_of(video), json_dumps_params={"indent": 2}, headers={"Content-Disposition": name}
     )
