@@ -287,7 +287,6 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
     name: []
     for name in (
         "accelerometer",
-        "bluetooth",
         "browsing-topics",
         "camera",
         "display-capture",
@@ -354,6 +353,8 @@ STAFF_SESSION_HOURS = whole("STAFF_SESSION_HOURS", default=12)
 
 SOCIALACCOUNT_ADAPTER = "portal.accounts.sso.InvitedOnly"
 SOCIALACCOUNT_ONLY = False
+SOCIALACCOUNT_LOGIN_ON_GET = True
+"""A link leads there: a form may not, by our Content-Security-Policy. The `state` guards the way back."""
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
 """Whoever the hospital vouches for by a verified address is the member of staff who has that address."""
 SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {
