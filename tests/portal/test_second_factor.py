@@ -4,6 +4,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from cryptography.fernet import InvalidToken
+from django.core.cache import cache
 from django.test import Client
 
 from encounters.models import AccessRecord, Verb
@@ -19,6 +20,7 @@ CHOOSE = "/accounts/2fa/"
 @pytest.fixture(autouse=True)
 def _demanded(settings):
     settings.MFA_REQUIRED = True
+    cache.clear()  # what other tests' wrong passwords count for
 
 
 def code_for(secret):
