@@ -180,6 +180,7 @@ def video_detail(request: StaffRequest, pk: UUID) -> HttpResponse:
     video = find_video(request, pk)
     if request.htmx:
         return render(request, "encounters/video_detail.html#card", {"video": video})
+    staff(request).record(Verb.ENCOUNTER_VIEWED, encounter=video.encounter, video=video)
     return render(request, "encounters/video_detail.html", {"video": video, "encounter": video.encounter})
 
 
