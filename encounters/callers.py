@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from encounters.models import AccessRecord, Encounter, Invitation, Verb, Video
 from transcoding.errors import PortalError
+from transcoding.models import TranscodeJob
 
 if TYPE_CHECKING:
     from portal.accounts.models import User
@@ -35,9 +36,14 @@ class Caller:
     address: str | None = None
 
     def record(
-        self, verb: Verb, *, encounter: Encounter, video: Video | None = None, reason: str = ""
+        self,
+        verb: Verb,
+        *,
+        encounter: Encounter | None = None,
+        video: Video | None = None,
+        reason: str = "",
     ) -> AccessRecord:
-        """Write what this caller does. Belongs into the transaction of the act itself."""
+        """Write what this caller does. Belongs into the transaction of the act itself, at its end."""
         return AccessRecord.objects.create(
             verb=verb,
             user=self.user,
@@ -100,3 +106,9 @@ def stay(request: HttpRequest, invitation: Invitation) -> None:
     known = request.session.get(SESSION_KEY) or {}
     if known.get("id") != invitation.pk or known["until"] < until - SESSION_RENEWED_AFTER:
         request.session[SESSION_KEY] = {"id": invitation.pk, "until": until}
+
+
+def on_job_retried(job: TranscodeJob, request: HttpRequest, **kwargs: Any) -> None:
+    video = Video.objects.filter(job=job).select_related("encounter").first()
+    encounter = video.encounter if video else None
+    staff(request).record(Verb.CONVERSION_RETRIED, encounter=encounter, video=video)

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.utils import timezone
+from django_q.tasks import async_task
 
 from encounters.callers import Caller
 from encounters.models import Encounter, Patient, Verb
+from transcoding.errors import PortalError
 
 if TYPE_CHECKING:
     from portal.accounts.models import Team
@@ -39,3 +41,16 @@ def mark_unreviewed(*, caller: Caller, encounter: Encounter) -> None:
     reviewed = Encounter.objects.filter(pk=encounter.pk, reviewed_at__isnull=False)
     if reviewed.update(reviewed_at=None):
         caller.record(Verb.ENCOUNTER_REVIEWED, encounter=encounter, reason="undone")
+
+
+class ReasonNeeded(PortalError):
+    code = "reason_needed"
+    message = "Administrators see patients and videos only after stating why, on the encounter's own page."
+    status = 403
+
+
+@transaction.atomic
+def open_with_reason(*, caller: Caller, encounter: Encounter, reason: str) -> None:
+    """Let an admin look at this encounter for a while, and let its team know who looked, and why."""
+    async_task("encounters.notices.tell_of_opening", encounter.reference, group="notice")
+    caller.record(Verb.OPENED_WITH_REASON, encounter=encounter, reason=reason)

@@ -61,6 +61,16 @@ class DescriptionForm(forms.Form):
     )
 
 
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        min_length=10,
+        max_length=500,
+        label="Why do you need to see it?",
+        help_text="The team reads this. A sentence, such as: the patient phoned, the video does not play.",
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off"}),
+    )
+
+
 class EncounterForm(forms.ModelForm):  # type: ignore[type-arg]
     """A patient, new or known by the record number, and what to film."""
 

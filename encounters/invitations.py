@@ -68,10 +68,10 @@ def invite(*, caller: Caller, encounter: Encounter, channel: Channel) -> str:
         created_by=caller.user,
         expires_at=expiry(settings.INVITATION_DAYS),
     )
-    caller.record(Verb.LINK_CREATED, encounter=encounter, reason=channel.label)
     link = link_to(token)
     if channel == Channel.EMAIL:
         _send(invitation, link)
+    caller.record(Verb.LINK_CREATED, encounter=encounter, reason=channel.label)
     return link
 
 

@@ -49,3 +49,11 @@ def _send(encounter: Encounter, *, is_watchable: bool) -> None:
         "encounters/email/arrived.txt", {"address": address, "is_watchable": is_watchable}
     )
     send_mail("A patient has sent videos", body, None, [clinician.email])
+
+
+def tell_of_opening(reference: str) -> None:
+    """Tell whose encounter it is that an admin looked. The reason may name the patient: it stays inside."""
+    encounter = Encounter.objects.select_related("created_by").get(reference=reference)
+    address = settings.BASE_URL + reverse("access_records", args=[reference])
+    body = render_to_string("encounters/email/opened.txt", {"address": address})
+    send_mail("An administrator opened one of your encounters", body, None, [encounter.created_by.email])

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from encounters.views import events, patient, staff, uploads
+from encounters.views import audit, events, patient, staff, uploads
 
 urlpatterns = [
     path("", staff.worklist, name="worklist"),
@@ -13,10 +13,15 @@ urlpatterns = [
         name="invitation_revoke",
     ),
     path("encounters/<slug:reference>/review/", staff.encounter_review, name="encounter_review"),
+    path("encounters/<slug:reference>/open/", staff.encounter_open, name="encounter_open"),
+    path("encounters/<slug:reference>/access/", audit.access_records, name="access_records"),
+    path("encounters/<slug:reference>/access.csv", audit.access_export, name="access_export"),
     path("videos/<uuid:pk>/", staff.video_detail, name="video"),
     path("videos/<uuid:pk>/play", staff.video_play, name="video_play"),
     path("videos/<uuid:pk>/live.mp4", staff.video_live, name="video_live"),
     path("videos/<uuid:pk>/poster", staff.video_poster, name="video_poster"),
+    path("videos/<uuid:pk>/custody/", audit.custody_page, name="custody"),
+    path("videos/<uuid:pk>/custody.json", audit.custody_export, name="custody_export"),
     path("u/<str:token>/", patient.link, name="patient_link"),
     path("send/", patient.next_step, name="patient_next"),
     path("send/consent/", patient.consent, name="patient_consent"),

@@ -20,6 +20,7 @@ from encounters.callers import Caller
 from encounters.models import Channel, Encounter, Invitation, Patient
 from encounters.offers import Offer
 from portal import seaweed
+from portal.accounts import invitations as invitations_of_staff
 from portal.accounts.models import Role, Team, User
 from transcoding.engine.binaries import find_ffmpeg
 from transcoding.store import object_store
@@ -97,6 +98,7 @@ def _person(key: str, name: str, role: Role, before: dict[str, Any]) -> dict[str
     elif not user.check_password(password):
         user.set_password(password)
         user.save(update_fields=["password"])
+    invitations_of_staff.trust_address(user)
     return {"email": email, "password": password}
 
 

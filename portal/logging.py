@@ -5,11 +5,11 @@ import re
 
 from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
 
-SECRETS = re.compile(r"(/u/)[^/\s\"'?]+|(\?)[^\s\"']+")
+SECRETS = re.compile(r"(/u/|/reset/key/|/confirm-email/)[^/\s\"'?]+|(\?)[^\s\"']+")
 
 
 class NoSecrets(logging.Filter):
-    """Cut what opens a door: an invitation's token in a path, a signature in a query string."""
+    """Cut what opens a door: a token in a path, a signature in a query string."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg = SECRETS.sub(lambda found: f"{found[1] or found[2]}…", record.getMessage())

@@ -33,12 +33,13 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
 
 @sync_only_middleware
 def private_by_default(get_response: GetResponse) -> GetResponse:
-    """Nothing that a view makes may stay in a cache, unless the view itself says so."""
+    """Nothing that a view makes may stay in a cache, unless the view itself says so, or be used elsewhere."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         if not response.has_header("Cache-Control"):
             patch_cache_control(response, private=True, no_store=True)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response
 
     return middleware

@@ -114,6 +114,8 @@ if len(SECRET_KEY) < SECRET_KEY_LENGTH:
 HTTPS = BASE_URL.startswith("https://")
 if not (HTTPS or DEMO):
     raise ImproperlyConfigured("BASE_URL must begin with https:// outside the demo.")
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
+"""Older keys: what they signed or encrypted can still be read."""
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
@@ -127,7 +129,11 @@ SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+DATA_UPLOAD_MAX_NUMBER_FILES = 0
+"""Videos go to the store by themselves; no form of ours takes a file."""
 
 # Object store
 
@@ -238,6 +244,15 @@ Q_CLUSTER: dict[str, Any] = {
     },
 }
 
+# Sign-on by the hospital's own OpenID Connect server, beside e-mail and password
+
+OIDC_SERVER_URL: str = env("OIDC_SERVER_URL", default="")
+if OIDC_SERVER_URL and not OIDC_SERVER_URL.startswith("https://") and not DEMO:
+    raise ImproperlyConfigured("OIDC_SERVER_URL must begin with https:// outside the demo.")
+OIDC_NAME: str = env("OIDC_NAME", default="Hospital sign-on")
+OIDC_CLIENT_ID: str = env("OIDC_CLIENT_ID") if OIDC_SERVER_URL else ""
+OIDC_CLIENT_SECRET: str = env("OIDC_CLIENT_SECRET") if OIDC_SERVER_URL else ""
+
 # Applications
 
 INSTALLED_APPS = [
@@ -246,10 +261,14 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    *(["allauth.socialaccount", "allauth.socialaccount.providers.openid_connect"] if OIDC_SERVER_URL else []),
     "csp",
     "django_htmx",
     "django_q",
@@ -270,7 +289,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "portal.accounts.middleware.end_old_sessions",
     "portal.middleware.StaffOnly",
+    "portal.accounts.middleware.SecondFactor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -306,6 +327,8 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": [SELF, S3_ORIGIN],
         "form-action": [SELF],
         "frame-ancestors": [NONE],
+        "frame-src": [NONE],
+        "object-src": [NONE],
         "base-uri": [NONE],
         "manifest-src": [SELF],
     },
@@ -314,13 +337,22 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
     name: []
     for name in (
         "accelerometer",
+        "browsing-topics",
         "camera",
         "display-capture",
         "geolocation",
         "gyroscope",
+        "hid",
+        "identity-credentials-get",
+        "idle-detection",
+        "local-fonts",
+        "magnetometer",
         "microphone",
+        "midi",
         "payment",
+        "serial",
         "usb",
+        "xr-spatial-tracking",
     )
 }
 
@@ -343,10 +375,52 @@ ACCOUNT_ADAPTER = "portal.accounts.adapter.StaffAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_USER_DISPLAY = str
+ACCOUNT_RATE_LIMITS: dict[str, str] | bool = {
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/15m/key",
+    "reset_password": "10/m/ip,3/15m/key",
+    "reset_password_from_key": "10/m/ip",
+    "reauthenticate": "10/m/user",
+}
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+
+MFA_REQUIRED = flag("MFA_REQUIRED", default=not DEMO)
+if not (MFA_REQUIRED or DEMO):
+    raise ImproperlyConfigured("MFA_REQUIRED=false works with DEMO=true only.")
+MFA_ADAPTER = "portal.accounts.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Clinic videos"
+STAFF_IDLE_MINUTES = whole("STAFF_IDLE_MINUTES", default=30, at_least=5)
+STAFF_SESSION_HOURS = whole("STAFF_SESSION_HOURS", default=12)
+
+SOCIALACCOUNT_ADAPTER = "portal.accounts.sso.InvitedOnly"
+SOCIALACCOUNT_ONLY = False
+SOCIALACCOUNT_LOGIN_ON_GET = True
+"""A link leads there: a form may not, by our Content-Security-Policy. The `state` guards the way back."""
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+"""Whoever the hospital vouches for by a verified address is the member of staff who has that address."""
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "hospital",
+                "name": OIDC_NAME,
+                "client_id": OIDC_CLIENT_ID,
+                "secret": OIDC_CLIENT_SECRET,
+                "settings": {"server_url": OIDC_SERVER_URL},
+            }
+        ],
+    }
+}
 
 EMAIL_URL = address(
     "EMAIL_URL", schemes=env.EMAIL_SCHEMES, default=in_demo(f"filemail:///{VAR_DIR / 'mail'}")

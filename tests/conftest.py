@@ -14,16 +14,19 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection
-from django.test import Client
+from django.test import Client, TransactionTestCase
 from django.utils import timezone
 from django_q.models import OrmQ
 from pytest_django import Settings
 
+from encounters import append_only
 from encounters.callers import Caller
 from encounters.encounters import open_encounter
 from encounters.invitations import invite
 from encounters.models import Channel, Encounter, Patient
 from portal import seaweed
+from portal.accounts import factors
+from portal.accounts.invitations import trust_address
 from portal.accounts.models import Role, Team, User
 from portal.logging import JsonFormatter, NoSecrets
 from transcoding.engine.binaries import find_ffmpeg
@@ -33,6 +36,8 @@ from transcoding.models import FINAL, Status, TranscodeJob
 from transcoding.store import object_store
 
 BIRTH_DATE = date(1958, 3, 27)
+QUERIES_FOR_A_RECORD = 3 if connection.vendor == "postgresql" else 2
+"""An access record is read for the last digest, then added; PostgreSQL takes a lock before."""
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SHARED_MEDIA = Path(settings.BASE_DIR).parent / "shared" / "media"
 
@@ -55,6 +60,28 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"
         report.longrepr = f"Skipped although REQUIRE_ALL=1: {call.excinfo and call.excinfo.value}"
     return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _empty_database_after_test() -> Iterator[None]:
+    """Tests with transactions of their own empty all tables; the access records' triggers refuse that."""
+    empty = TransactionTestCase._fixture_teardown
+
+    def without_triggers(case: TransactionTestCase) -> None:
+        drop_triggers()
+        empty(case)  # as after each `migrate`, they are put up again
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", without_triggers)
+        yield
+
+
+def drop_triggers(*names: str) -> None:
+    """What somebody can do who is master of the database."""
+    on_table = f" ON {append_only.TABLE}" if connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        for name in names or append_only.guards(connection):
+            cursor.execute(f"DROP TRIGGER IF EXISTS {name}{on_table}")
 
 
 @pytest.fixture(scope="session")
@@ -175,6 +202,7 @@ def other_team(db: None) -> Team:
 def _user(name: str, *teams: Team, role: Role = Role.CLINICIAN) -> User:
     user = User.objects.create_user(f"{name}@clinic.example", "a long password", name=name.title(), role=role)
     user.teams.set(teams)
+    trust_address(user)
     return user
 
 
@@ -226,9 +254,13 @@ def link(alice: User, encounter: Encounter) -> str:
     return address.removeprefix(settings.BASE_URL)
 
 
-def signed_in(user: User) -> Client:
+def signed_in(user: User, *, second_factor: bool = False) -> Client:
     client = Client()
     client.force_login(user)
+    if second_factor:
+        session = client.session
+        session[factors.SESSION_KEY] = user.pk
+        session.save()
     return client
 
 

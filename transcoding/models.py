@@ -145,6 +145,11 @@ class TranscodeJob(models.Model):
         return str(self.id)[:8]
 
     @property
+    def folder(self) -> str:
+        """Where source and outputs lie: the first part of their keys."""
+        return self.source_key.partition("/")[0]
+
+    @property
     def explanation(self) -> str:
         """What the failure means, for a person; empty if there is none."""
         return explain(FailureCode(self.failure_code)) if self.failure_code else ""

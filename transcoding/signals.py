@@ -7,3 +7,6 @@ object_arrived = Signal()
 
 job_finished = Signal()
 """Sent with `job`, in the transaction in which it became final."""
+
+job_retried = Signal()
+"""Sent with `job` and `request`, in the transaction in which a person queued it again."""

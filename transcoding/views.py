@@ -14,6 +14,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -24,6 +25,7 @@ from transcoding import jobs, remote
 from transcoding.aws import reports
 from transcoding.http import HtmxRequest
 from transcoding.models import Runner, Status, TranscodeJob
+from transcoding.signals import job_retried
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +76,10 @@ def conversion(request: HtmxRequest, pk: UUID) -> HttpResponse:
 @require_POST
 @admins_only
 def conversion_retry(request: HttpRequest, pk: UUID) -> HttpResponse:
-    jobs.retry(get_object_or_404(TranscodeJob, pk=pk), _runner(request))
+    job = get_object_or_404(TranscodeJob, pk=pk)
+    with transaction.atomic():
+        jobs.retry(job, _runner(request))
+        job_retried.send(sender=TranscodeJob, job=job, request=request)
     return redirect("conversion", pk)
 
 

@@ -7,14 +7,15 @@ import segno
 from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from encounters import encounters, invitations, playback
 from encounters.callers import staff
-from encounters.forms import EncounterForm
+from encounters.encounters import ReasonNeeded
+from encounters.forms import EncounterForm, ReasonForm
 from encounters.models import Channel, Encounter, EncounterState, Invitation, Verb, Video, VideoState
 from transcoding.http import HtmxRequest
 from transcoding.live import open_stream
@@ -46,6 +47,8 @@ def worklist(request: StaffRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def encounter_new(request: StaffRequest) -> HttpResponse:
+    if request.user.is_admin:
+        raise Http404
     teams = request.user.teams.all()
     form = EncounterForm(request.POST or None, teams=teams)
     if request.method == "POST" and form.is_valid():
@@ -59,22 +62,55 @@ def encounter_new(request: StaffRequest) -> HttpResponse:
     return render(request, "encounters/encounter_new.html", {"form": form, "teams": teams})
 
 
-def _encounter(request: StaffRequest, reference: str) -> Encounter:
+def own_encounter(request: StaffRequest, reference: str) -> Encounter:
+    """One of the user's teams': to act on."""
     visible = Encounter.objects.visible_to(request.user).with_counts()
     return get_object_or_404(visible, reference=reference)
+
+
+def find_encounter(request: StaffRequest, reference: str) -> Encounter:
+    """One to look at. Raises `ReasonNeeded`: an admin has to state why first."""
+    readable = Encounter.objects.readable_by(request.user).with_counts()
+    if request.user.is_admin and not readable.filter(reference=reference).exists():
+        get_object_or_404(Encounter, reference=reference, erased_at=None)
+        raise ReasonNeeded
+    return get_object_or_404(readable, reference=reference)
 
 
 @require_GET
 def encounter_detail(request: StaffRequest, reference: str) -> HttpResponse:
     """The page; asked for by htmx, the cards of the videos that the page does not know yet."""
-    encounter = _encounter(request, reference)
-    details = _details(encounter)
+    try:
+        encounter = find_encounter(request, reference)
+    except ReasonNeeded:
+        return _ask_why(request, reference, ReasonForm())
+    details = _details(request, encounter)
     if request.htmx:
         known = [pk for pk in request.GET.getlist("known") if _is_uuid(pk)]
         details |= {"videos": details["videos"].exclude(pk__in=known), "known": known}
         return render(request, "encounters/encounter_detail.html#arrivals", details)
     staff(request).record(Verb.ENCOUNTER_VIEWED, encounter=encounter)
     return render(request, "encounters/encounter_detail.html", details)
+
+
+def _ask_why(request: StaffRequest, reference: str, form: ReasonForm) -> HttpResponse:
+    context = {"reference": reference, "form": form}
+    return render(request, "encounters/encounter_reason.html", context, status=ReasonNeeded.status)
+
+
+@require_POST
+def encounter_open(request: StaffRequest, reference: str) -> HttpResponse:
+    """An admin states why they look."""
+    if not request.user.is_admin:
+        raise Http404
+    encounter = get_object_or_404(Encounter, reference=reference, erased_at=None)
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        return _ask_why(request, reference, form)
+    encounters.open_with_reason(
+        caller=staff(request), encounter=encounter, reason=form.cleaned_data["reason"]
+    )
+    return redirect("encounter", reference)
 
 
 def _is_uuid(text: str) -> bool:
@@ -85,9 +121,12 @@ def _is_uuid(text: str) -> bool:
     return True
 
 
-def _details(encounter: Encounter) -> dict[str, Any]:
+def _details(request: StaffRequest, encounter: Encounter) -> dict[str, Any]:
+    opened = encounter.access_records.filter(verb=Verb.OPENED_WITH_REASON).select_related("user")
     return {
         "encounter": encounter,
+        "may_act": not request.user.is_admin,
+        "opened": opened.order_by("-number")[:3],
         "videos": encounter.videos.kept().with_job().order_by("-created_at"),
         "invitations": encounter.invitations.select_related("created_by"),
     }
@@ -96,18 +135,23 @@ def _details(encounter: Encounter) -> dict[str, Any]:
 @require_POST
 def invitation_new(request: StaffRequest, reference: str) -> HttpResponse:
     """Make a link and show it, this once: it is stored nowhere, so the answer is no redirect."""
-    encounter = _encounter(request, reference)
+    encounter = own_encounter(request, reference)
     channel = Channel.EMAIL if request.POST.get("channel") == Channel.EMAIL else Channel.SCREEN
     link = invitations.invite(caller=staff(request), encounter=encounter, channel=channel)
     code = segno.make(link, error="m").svg_data_uri(border=2, dark="#10201f", light="#ffffff")
-    context = {**_details(_encounter(request, reference)), "link": link, "qr_code": code, "channel": channel}
+    context = {
+        **_details(request, own_encounter(request, reference)),
+        "link": link,
+        "qr_code": code,
+        "channel": channel,
+    }
     template = "encounters/encounter_detail.html#link" if request.htmx else "encounters/encounter_detail.html"
     return render(request, template, context)
 
 
 @require_POST
 def invitation_revoke(request: StaffRequest, reference: str, pk: int) -> HttpResponse:
-    encounter = _encounter(request, reference)
+    encounter = own_encounter(request, reference)
     invitation = get_object_or_404(Invitation, pk=pk, encounter=encounter)
     invitations.revoke(caller=staff(request), invitation=invitation)
     messages.success(request, "The link no longer works.")
@@ -116,7 +160,7 @@ def invitation_revoke(request: StaffRequest, reference: str, pk: int) -> HttpRes
 
 @require_POST
 def encounter_review(request: StaffRequest, reference: str) -> HttpResponse:
-    encounter = _encounter(request, reference)
+    encounter = own_encounter(request, reference)
     if request.POST.get("undo"):
         encounters.mark_unreviewed(caller=staff(request), encounter=encounter)
     else:
@@ -124,22 +168,28 @@ def encounter_review(request: StaffRequest, reference: str) -> HttpResponse:
     return redirect("encounter", reference)
 
 
-def _video(request: StaffRequest, pk: UUID) -> Video:
-    return get_object_or_404(Video.objects.visible_to(request.user).with_job(), pk=pk)
+def find_video(request: StaffRequest, pk: UUID) -> Video:
+    """One to look at. Raises `ReasonNeeded`."""
+    readable = Video.objects.readable_by(request.user).with_job()
+    if request.user.is_admin and not readable.filter(pk=pk).exists():
+        get_object_or_404(Video, pk=pk, encounter__erased_at=None)
+        raise ReasonNeeded
+    return get_object_or_404(readable, pk=pk)
 
 
 @require_GET
 def video_detail(request: StaffRequest, pk: UUID) -> HttpResponse:
     """The page of one video; asked for by htmx, its card alone."""
-    video = _video(request, pk)
+    video = find_video(request, pk)
     if request.htmx:
         return render(request, "encounters/video_detail.html#card", {"video": video})
+    staff(request).record(Verb.ENCOUNTER_VIEWED, encounter=video.encounter, video=video)
     return render(request, "encounters/video_detail.html", {"video": video, "encounter": video.encounter})
 
 
 @require_GET
 def video_play(request: StaffRequest, pk: UUID) -> HttpResponse:
-    return redirect(playback.play_url(caller=staff(request), video=_video(request, pk)))
+    return redirect(playback.play_url(caller=staff(request), video=find_video(request, pk)))
 
 
 @require_GET
@@ -147,7 +197,7 @@ async def video_live(request: StaffRequest, pk: UUID) -> HttpResponseBase:
     """The video while it waits or converts: one MP4, as fast as it can be made."""
 
     def find() -> str | None:
-        video = _video(request, pk)
+        video = find_video(request, pk)
         if video.state == VideoState.READY:
             return None
         return playback.live_key(caller=staff(request), video=video)
@@ -162,4 +212,4 @@ async def video_live(request: StaffRequest, pk: UUID) -> HttpResponseBase:
 
 @require_GET
 def video_poster(request: StaffRequest, pk: UUID) -> HttpResponse:
-    return redirect(playback.poster_url(video=_video(request, pk)))
+    return redirect(playback.poster_url(video=find_video(request, pk)))

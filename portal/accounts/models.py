@@ -61,6 +61,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints = [
             models.UniqueConstraint(Lower("email"), name="user_email_unique_whatever_case"),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_known"),
+            models.CheckConstraint(
+                condition=models.Q(role=Role.ADMIN) | models.Q(is_staff=False, is_superuser=False),
+                name="user_manages_only_as_admin",
+            ),
         ]
 
     def __str__(self) -> str:

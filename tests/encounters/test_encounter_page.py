@@ -7,6 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from encounters.models import AccessRecord, Encounter, Verb
+from tests.conftest import QUERIES_FOR_A_RECORD
 from tests.encounters.support import make_renditions, make_video
 from transcoding.models import Status
 
@@ -90,17 +91,17 @@ def test_it_asks_the_database_as_often_for_twenty_videos_as_for_one(
         make_renditions(make_video(encounter, f"{number}", Status.SUCCEEDED))
     staff_client.get(address)
 
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(8 + QUERIES_FOR_A_RECORD):
         staff_client.get(address)
 
 
 # Who may not
 
 
-def test_charlie_and_an_admin_find_no_such_page(charlies_client, admin_client, address):
+def test_charlie_finds_no_such_page_and_an_admin_is_asked_why(charlies_client, admin_client, address):
     assert charlies_client.get(address).status_code == 404
     assert charlies_client.get(address, headers=HTMX).status_code == 404
-    assert admin_client.get(address).status_code == 404
+    assert admin_client.get(address).status_code == 403
     assert not AccessRecord.objects.filter(verb=Verb.ENCOUNTER_VIEWED).exists()
 
 

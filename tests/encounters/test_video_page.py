@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from encounters.models import VideoState
+from encounters.models import AccessRecord, Verb, VideoState
 from tests.encounters.support import make_renditions, make_video
 from transcoding.models import Status, TranscodeJob
 
@@ -105,12 +105,12 @@ def test_the_team_opens_the_page_of_one_video(staff_client, bobs_client, encount
         assert f'id="video-{video.pk}"' in page
 
 
-def test_charlie_and_an_admin_find_no_such_page(charlies_client, admin_client, encounter):
+def test_charlie_finds_no_such_page_and_an_admin_needs_a_reason(charlies_client, admin_client, encounter):
     video = make_video(encounter, "IMG_0042.MOV", Status.QUEUED)
 
     for headers in ({}, HTMX):
         assert charlies_client.get(f"/videos/{video.pk}/", headers=headers).status_code == 404
-        assert admin_client.get(f"/videos/{video.pk}/", headers=headers).status_code == 404
+        assert admin_client.get(f"/videos/{video.pk}/", headers=headers).status_code == 403
 
 
 def test_who_has_not_signed_in_is_asked_to(encounter, consenting_client):
@@ -129,3 +129,14 @@ def test_a_card_whose_session_has_ended_sends_the_whole_page_to_sign_in(encounte
 
     assert answer.headers["HX-Redirect"] == f"/accounts/login/?next=/encounters/{encounter.reference}/"
     assert answer.content == b""
+
+
+def test_opening_the_page_is_recorded_and_polling_its_card_is_not(staff_client, alice, encounter):
+    video = make_video(encounter, "IMG_0042.MOV", Status.QUEUED)
+
+    staff_client.get(f"/videos/{video.pk}/", headers=HTMX)
+    assert not AccessRecord.objects.filter(verb=Verb.ENCOUNTER_VIEWED).exists()
+
+    staff_client.get(f"/videos/{video.pk}/")
+    record = AccessRecord.objects.get(verb=Verb.ENCOUNTER_VIEWED)
+    assert (record.user, record.video, record.encounter) == (alice, video, encounter)

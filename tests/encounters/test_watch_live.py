@@ -103,7 +103,7 @@ def test_viewing_is_recorded(video, alice):
 def test_a_colleague_may_and_nobody_else(video, bob, charlie, admin):
     assert fetch(bob, video)[0].status_code == 200
     assert fetch(charlie, video)[0].status_code == 404
-    assert fetch(admin, video)[0].status_code == 404
+    assert fetch(admin, video)[0].status_code == 403
     assert fetch(None, video)[0].status_code == 302
     assert AccessRecord.objects.filter(verb=Verb.VIDEO_PLAYED).count() == 1
 

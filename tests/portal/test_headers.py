@@ -2,6 +2,7 @@
 
 import pytest
 from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
@@ -60,6 +61,7 @@ def test_nobody_frames_us_and_no_type_is_guessed(answer):
     assert answer.headers["X-Frame-Options"] == "DENY"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
 def test_a_page_needs_no_camera_of_its_own(answer):
@@ -75,7 +77,9 @@ def test_no_page_has_anything_inline(answer):
     assert " style=" not in page
     assert " onclick=" not in page
     assert "javascript:" not in page
-    assert all("src=" in tag for tag in page.split("<script")[1:])
+    # A block of data is no script: browsers do not run it, and the policy has nothing to say about it.
+    openings = [tag.partition(">")[0] for tag in page.split("<script")[1:]]
+    assert all("src=" in opening or 'type="application/json"' in opening for opening in openings)
 
 
 def test_pages_are_not_for_search_engines(answer):
@@ -88,3 +92,35 @@ def test_htmx_keeps_no_page_in_the_browser(staff_client):
 
     assert '"historyCacheSize": 0' in page
     assert '"includeIndicatorStyles": false' in page
+
+
+def test_no_other_directive_lets_anything_in(answer):
+    allowed = policy(answer)
+
+    for directive in ("frame-src", "object-src"):
+        assert allowed[directive] == ["'none'"]
+    assert allowed["worker-src"] == ["'self'"]
+    ours = {"'none'", "'self'", "data:", "blob:", f"http://127.0.0.1:{settings.S3_PORT}"}
+    assert {source for sources in allowed.values() for source in sources} <= ours
+
+
+def test_a_body_that_is_too_large_is_refused(consenting_client):
+    answer = consenting_client.post(
+        "/uploads/",
+        b"{" + b" " * settings.DATA_UPLOAD_MAX_MEMORY_SIZE + b"}",
+        content_type="application/json",
+    )
+
+    assert answer.status_code == 400
+
+
+def test_a_form_of_ours_takes_no_file(consenting_client):
+    file = SimpleUploadedFile("x.mov", b"x")
+
+    assert consenting_client.post("/send/description/", {"description": file}).status_code == 400
+
+
+def test_a_form_with_too_many_fields_is_refused(consenting_client):
+    fields = {str(number): "" for number in range(settings.DATA_UPLOAD_MAX_NUMBER_FIELDS + 1)}
+
+    assert consenting_client.post("/send/description/", fields).status_code == 400

@@ -203,6 +203,9 @@ def test_production_leaves_no_keys_on_the_disk(chosen, tmp_path):
         ("CACHE_URL", "nonsense"),
         ("TIME_ZONE", "Atlantis/Capital"),
         ("LOG_LEVEL", "LOUD"),
+        ("MFA_REQUIRED", "perhaps"),
+        ("STAFF_IDLE_MINUTES", "1"),
+        ("STAFF_SESSION_HOURS", "0"),
     ],
 )
 def test_nonsense_is_refused_by_name(complaint, name, value):
@@ -211,6 +214,19 @@ def test_nonsense_is_refused_by_name(complaint, name, value):
 
 def test_debug_pages_are_for_the_demo_alone(complaint):
     assert "DEBUG" in complaint(**PRODUCTION, DEBUG="true")
+
+
+def test_a_second_factor_is_a_choice_in_the_demo_alone(chosen, complaint):
+    assert (chosen()["MFA_REQUIRED"], chosen(**PRODUCTION)["MFA_REQUIRED"]) == (False, True)
+    assert "MFA_REQUIRED" in complaint(**PRODUCTION, MFA_REQUIRED="false")
+
+
+def test_hospital_sign_on_needs_all_of_its_settings(chosen, complaint):
+    server = {"OIDC_SERVER_URL": "https://id.example.org", "OIDC_CLIENT_ID": "portal"}
+    assert "allauth.socialaccount" not in chosen(**PRODUCTION)["INSTALLED_APPS"]
+    assert "allauth.socialaccount" in chosen(**PRODUCTION, **server, OIDC_CLIENT_SECRET="s")["INSTALLED_APPS"]
+    assert "OIDC_CLIENT_SECRET" in complaint(**PRODUCTION, **server)
+    assert "https" in complaint(**PRODUCTION, **{**server, "OIDC_SERVER_URL": "http://id.example.org"})
 
 
 def test_production_is_https_only(complaint):
@@ -244,10 +260,14 @@ def test_the_deployment_check_is_clean(tmp_path, store):
         "S3_SECRET_KEY": store.config.secret_key,
     }
 
-    done = start(CHECK, tmp_path, **environment)
+    done = start(CHECK, tmp_path, **environment, CACHE_URL=f"filecache://{tmp_path / 'cache'}")
 
     assert done.returncode == 0, done.stderr
     assert "no issues (0 silenced)" in done.stdout
+
+    done = start(CHECK, tmp_path, **environment)
+
+    assert "portal.W002" in done.stderr
 
 
 def test_the_demo_s_settings_are_warned_of_before_deployment(store):
