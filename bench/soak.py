@@ -21,21 +21,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from http.cookiejar import CookieJar
 from typing import Any
 
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
 from bench import stack
 from bench.support import table
-
-from django.conf import settings  # isort: skip - after bench.stack, which names the settings
-from django.db import connection  # isort: skip
-from django.utils import timezone  # isort: skip
-
-from encounters import recovery  # isort: skip
-from encounters.models import Video  # isort: skip
-from encounters.offers import SMALLEST_PART  # isort: skip
-from transcoding.models import TranscodeJob  # isort: skip
-from transcoding.store import object_store  # isort: skip
+from encounters import recovery
+from encounters.models import Video
+from encounters.offers import SMALLEST_PART
+from transcoding.models import TranscodeJob
+from transcoding.store import object_store
 
 PLAIN = "none"
 NEVER_DONE = {"abandoned", "stopped"}
@@ -130,8 +130,8 @@ class Client:
             status = line.getresponse().status
             line.close()
             if spoil:
-                assert status != 200, "The store took wrong bytes."  # noqa: PLR2004 - OK
-            elif status != 200:  # noqa: PLR2004 - OK
+                assert status != HTTPStatus.OK, "The store took wrong bytes."
+            elif status != HTTPStatus.OK:
                 raise ConnectionError(status)
 
         insist(send)
@@ -169,7 +169,7 @@ def insist(attempt: Callable[[], Any]) -> Any:
             return attempt()
         except urllib.error.HTTPError as error:
             with error:
-                if error.code < 500:  # noqa: PLR2004 - the server's own faults pass
+                if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:  # the server's own faults pass
                     raise Refused(str(json.loads(error.read() or b"{}").get("code", error.code))) from error
         except (OSError, http.client.HTTPException, ValueError):
             pass
@@ -179,7 +179,7 @@ def insist(attempt: Callable[[], Any]) -> Any:
 
 
 def carry_out(plan: Plan, seed: int) -> None:
-    chance = random.Random(seed * 1000 + plan.number)  # noqa: S311 - faults, not secrets
+    chance = dice(seed * 1000 + plan.number)
     client = Client(plan)
     announced = client.announce()
     upload = announced["id"]
@@ -241,7 +241,7 @@ def lose_the_answer(client: Client, upload: str) -> None:
 
 
 def plans(count: int, seed: int, links: list[str]) -> list[Plan]:
-    chance = random.Random(seed)  # noqa: S311 - sizes and bytes, not secrets
+    chance = dice(seed)
     made = []
     for number in range(count):
         size = int(50_000 * (400 ** chance.random()))  # 50 kB to 20 MB
@@ -251,12 +251,17 @@ def plans(count: int, seed: int, links: list[str]) -> list[Plan]:
     return made
 
 
+def dice(seed: int) -> random.Random:
+    """The same throws for the same seed: faults, sizes and moments."""
+    return random.Random(seed)  # noqa: S311 - no secrets
+
+
 def make_trouble(portal: stack.Stack, over: threading.Event, seed: int) -> Counter[str]:
     """Kill the web server or the store every few seconds, and start it again."""
-    chance = random.Random(seed)  # noqa: S311 - moments, not secrets
+    chance = dice(seed)
     kills: Counter[str] = Counter()
     while not over.wait(chance.uniform(3, 8)):
-        if chance.random() < 0.5:  # noqa: PLR2004 - as often the one as the other
+        if chance.choice((True, False)):
             portal.kill_web()
             portal.start_web()
             kills["web server"] += 1
@@ -316,7 +321,7 @@ def main() -> None:
     options = parser.parse_args()
     portal = stack.Stack()
     portal.start()
-    todo = plans(options.uploads, options.seed, stack.links(PATIENTS))
+    planned = plans(options.uploads, options.seed, stack.links(PATIENTS))
     problems: dict[int, str] = {}
 
     def attempt(plan: Plan) -> None:
@@ -331,12 +336,12 @@ def main() -> None:
     started = time.monotonic()
     with ThreadPoolExecutor(options.at_once) as pool, ThreadPoolExecutor(1) as villain:
         kills = villain.submit(make_trouble, portal, over, options.seed)
-        list(pool.map(attempt, todo))
+        list(pool.map(attempt, planned))
         over.set()
     seconds = time.monotonic() - started
     sweep()
     time.sleep(5)  # a store that deletes too much does it in the background
-    table(judge(todo, problems))
+    table(judge(planned, problems))
     objects = set(object_store().keys())
     known = {video.source_key for video in Video.objects.received()}
     print(f"\n{seconds:.0f} s, killed: {dict(kills.result())}")

@@ -1,47 +1,24 @@
-"""A portal of its own for a benchmark: store and web server on free ports, in a folder that goes away.
-
-Import it before anything of Django: it says which settings the benchmark's own process has.
-"""
+"""A portal of its own for a benchmark: store and web server on free ports, which can be killed."""
 
 import atexit
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from datetime import date
-from pathlib import Path
+from http import HTTPStatus
 
-import django
+from django.conf import settings
+from django.core.management import call_command
 
+from bench.environment import LINE, LINE_PORT, VAR
+from encounters import encounters, invitations
+from encounters.callers import Caller
+from encounters.models import Channel, Patient
 from portal import seaweed
-
-VAR = Path(tempfile.mkdtemp(prefix="portal-bench-"))
-atexit.register(shutil.rmtree, VAR, ignore_errors=True)
-LINE = float(os.environ.get("BENCH_LINE", "0"))
-"""Mbit a second of the line between client and store; 0: as fast as the machine is."""
-LINE_PORT = seaweed.free_port()
-if LINE:
-    os.environ["S3_PUBLIC_ENDPOINT"] = f"http://127.0.0.1:{LINE_PORT}"
-os.environ |= {
-    "VAR_DIR": str(VAR),
-    "PORT": str(seaweed.free_port()),
-    "S3_PORT": str(seaweed.free_port()),
-    "LOG_LEVEL": "WARNING",
-    "DJANGO_SETTINGS_MODULE": "portal.settings",
-}
-django.setup()
-
-from django.conf import settings  # noqa: E402
-from django.core.management import call_command  # noqa: E402
-
-from encounters import encounters, invitations  # noqa: E402
-from encounters.callers import Caller  # noqa: E402
-from encounters.models import Channel, Patient  # noqa: E402
-from portal.accounts.models import Role, Team, User  # noqa: E402
-from transcoding.store import object_store  # noqa: E402
+from portal.accounts.models import Role, Team, User
+from transcoding.store import object_store
 
 BIRTH_DATE = date(1958, 3, 27)
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -85,7 +62,7 @@ class Stack:
     def _answers() -> bool:
         try:
             with urllib.request.urlopen(f"{settings.BASE_URL}/healthz", timeout=2) as answer:  # noqa: S310 - ours
-                return bool(answer.status == 200)  # noqa: PLR2004 - OK
+                return bool(answer.status == HTTPStatus.OK)
         except OSError:
             return False
 

@@ -125,9 +125,11 @@ def vmaf(output: Path, source: Path, *, every: int) -> float:
 
     Both must have the same frames.
     """
+    # Untagged HD is BT.709 to any player; left untagged, the judge would convert one of the two.
+    alike = "settb=1/30,setpts=N,setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
     graph = (
-        "[0:v]settb=1/30,setpts=N,split[made][size];"  # by number: rounded times would pair neighbours
-        "[1:v]settb=1/30,setpts=N,format=yuv420p[source];"
+        f"[0:v]{alike},split[made][size];"  # by number: rounded times would pair neighbours
+        f"[1:v]{alike},format=yuv420p[source];"
         "[source][size]scale=rw:rh:flags=bicubic[reference];"
         f"[made][reference]libvmaf=n_threads={os.cpu_count()}:n_subsample={every}"
     )

@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+from django.conf import settings
 from playwright.sync_api import Page, sync_playwright
 
 from bench import stack
+from bench.environment import LINE
 from bench.support import table
-
-from django.conf import settings  # isort: skip - after bench.stack, which names the settings
-
-from transcoding.store import object_store  # isort: skip
+from transcoding.store import object_store
 
 MB = 1_000_000
 HEAD = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
@@ -124,7 +123,7 @@ def main() -> None:
                 seconds[who].append(run())
                 empty()
     portal.stop()
-    line = f"over a line of {stack.LINE:.0f} Mbit/s" if stack.LINE else "on the same machine"
+    line = f"over a line of {LINE:.0f} Mbit/s" if LINE else "on the same machine"
     print(f"\n{options.megabytes} MB to SeaweedFS {line}, {options.runs} runs in turn\n")
     table(
         [

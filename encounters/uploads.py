@@ -349,6 +349,8 @@ def _join(video: Video) -> None:
     try:
         parts = _parts(video)
         missing = _missing(video, parts)
+        if missing and _is_whole(video):  # somebody else has joined them: their list is being cleared away
+            return
         if missing:
             raise PartsMissing(missing=missing)
         object_store().join(video.source_key, video.upload_id, parts)

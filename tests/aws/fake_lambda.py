@@ -4,11 +4,11 @@ import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+
+from .support import Serving
 
 
-class FakeLambda:
+class FakeLambda(Serving):
     """`calls`: (function, invocation type, body) of each call. `on_call` gets the body, in a thread."""
 
     def __init__(self, on_call: Callable[[bytes], object] | None = None) -> None:
@@ -17,16 +17,6 @@ class FakeLambda:
         self._on_call = on_call
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.address = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def _take(self, name: str, kind: str, body: bytes) -> None:
         self.calls.append((name, kind, body))

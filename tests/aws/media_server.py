@@ -2,16 +2,15 @@
 
 import re
 import ssl
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 
 import trustme
+
+from .support import Serving
 
 HOST = "media.example.test"
 
@@ -48,7 +47,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @dataclass
-class MediaServer:
+class MediaServer(Serving):
     pages: dict[str, Page] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     """(path, Range) of each."""
@@ -63,16 +62,6 @@ class MediaServer:
         )
         self.port = self._server.server_port
         self.base = f"https://{HOST}:{self.port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def put(self, path: str, content: bytes = b"", **how: object) -> str:
         """The address under which it can be fetched now."""

@@ -1,12 +1,32 @@
-"""Events as AWS sends them, and what Lambda says of an invocation."""
+"""Events as AWS sends them, what Lambda says of an invocation, and what the servers here share."""
 
 import json
+import threading
 import time
+from http.server import ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
 from urllib.parse import quote_plus
 
 KEY = f"e5fa44f2b31c0d99/{'7448d879' * 5}.mov"
 BUCKET = "videos"
 SECRET = "a secret of at least thirty-two characters"
+
+
+class Serving:
+    """Serves in a thread of its own as long as its block lasts."""
+
+    _server: ThreadingHTTPServer
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
 
 class FakeContext:

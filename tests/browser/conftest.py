@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         "S3_PORT": str(free_port()),
         "PYTHONWARNINGS": "default",
     }
+    with running(var, environment) as started:
+        yield started
+
+
+@contextmanager
+def running(var: Path, environment: dict[str, str]) -> Iterator[Demo]:
+    """The demo in a folder of its own, until the end of the block."""
     with (var / "output.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "demo"],

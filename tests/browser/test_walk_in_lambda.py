@@ -2,22 +2,20 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import threading
 
 import pytest
-from django.conf import settings
 from playwright.sync_api import expect
 
 from portal.seaweed import free_port
 from tests.aws import emulated
 from tests.aws.fake_lambda import FakeLambda
-from tests.browser.conftest import Demo, _access, sign_in
+from tests.browser.conftest import running, sign_in
 from tests.browser.test_walk import (  # noqa: F401 - run here once more, over the `demo` below
     clip,
+    phone_files,
     test_a_generated_clip_takes_the_whole_walk,
+    test_real_phone_videos_take_the_whole_walk,
     test_what_is_no_video_is_told_to_patient_and_admin,
 )
 
@@ -60,20 +58,8 @@ def demo(tmp_path_factory):
                 "LAMBDA_ENDPOINT": api.address,
                 "CALLBACK_KEYS": f"transcode:{SECRET}",
             }
-            with (var / "output.log").open("wb") as log:
-                process = subprocess.Popen(
-                    [sys.executable, "manage.py", "demo"],
-                    env=environment,
-                    cwd=settings.BASE_DIR,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-            try:
-                running = Demo(environment, _access(var, process), process)
-                yield running
-            finally:
-                process.send_signal(signal.SIGINT)
-                process.wait(30)
+            with running(var, environment) as started:
+                yield started
 
 
 def test_every_conversion_was_the_functions(demo, desk):

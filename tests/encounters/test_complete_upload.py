@@ -23,6 +23,7 @@ from tests.encounters.support import (
 )
 from transcoding.engine.store import StoredPart
 from transcoding.models import Status, TranscodeJob
+from transcoding.store import PortalStore
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -223,6 +224,26 @@ def test_a_part_whose_last_checksum_the_store_does_not_hold_never_becomes_a_vide
 
     assert (answer.status_code, answer.json()["code"]) == (409, "parts_missing")
     assert not TranscodeJob.objects.exists()
+
+
+def test_a_list_that_is_being_cleared_away_is_no_missing_part(
+    consenting_client, sent_upload, store, monkeypatch
+):
+    """Somebody else joins the parts; the store makes the object, then drops its list of them bit by bit."""
+
+    def list_after_somebody_joined(self, key, upload_id):
+        with monkeypatch.context() as patch:
+            patch.setattr(PortalStore, "parts", whole_list)
+            join_at_the_store(store)
+        return []
+
+    whole_list = PortalStore.parts
+    monkeypatch.setattr(PortalStore, "parts", list_after_somebody_joined)
+
+    answer = complete(consenting_client, sent_upload)
+
+    assert answer.status_code == 200
+    assert TranscodeJob.objects.count() == 1
 
 
 def test_a_dead_store_is_said_in_words(consenting_client, sent_upload, unreachable_store):

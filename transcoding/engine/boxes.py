@@ -36,7 +36,7 @@ _AVC_ENTRY = 78
 _COMPRESSOR = slice(42, 74)
 """Where in it the name of the encoder is: some cameras write theirs there."""
 _MOST_EDITS = 10_000
-_EMPTY_EDIT = -1
+NOTHING = -1
 """Media time of an edit that shows nothing for a while."""
 _MOST_RUNS = 1_000_000
 """Entries of a table of times: one for each frame of four hours at most."""
@@ -50,6 +50,11 @@ class Box:
     start: int
     """Offset of the content, after the header."""
     end: int
+
+
+def whole_of(path: Path) -> Box:
+    """The file as the box around its boxes."""
+    return Box(kind=b"", start=0, end=path.stat().st_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +96,7 @@ def moov_is_first(path: Path) -> bool:
 def is_encrypted(path: Path) -> bool:
     """Whether any track says that its samples are encrypted."""
     with path.open("rb") as file:
-        whole = Box(kind=b"", start=0, end=path.stat().st_size)
+        whole = whole_of(path)
         return any(entry.kind in _ENCRYPTED for entry in _sample_entries(file, whole, _PATH_TO_ENTRIES))
 
 
@@ -99,19 +104,19 @@ def tracks(path: Path) -> dict[int, Track]:
     """Each track by its id."""
     found = {}
     with path.open("rb") as file:
-        whole = Box(kind=b"", start=0, end=path.stat().st_size)
-        for track in _descend(file, whole, (b"moov", b"trak")):
+        whole = whole_of(path)
+        for track in descend(file, whole, (b"moov", b"trak")):
             number = _track_id(file, track)
             if number is not None:
-                found[number] = _described(file, track, _timescale(file, whole, (b"moov", b"mvhd")))
+                found[number] = _described(file, track, timescale(file, whole, (b"moov", b"mvhd")))
     return found
 
 
 def _described(file: BinaryIO, track: Box, movie_scale: int) -> Track:
-    edits = _edits(file, track)
+    shown = [edit for edit in edits(file, track) if edit[1] != NOTHING]
     entries = list(_sample_entries(file, track, _PATH_TO_ENTRIES[2:]))
-    hides_end = len(edits) == 1 and _ends_before(file, track, edits[0], movie_scale)
-    return Track(edits=len(edits), descriptions=len(entries), hides_end=hides_end)
+    hides_end = len(shown) == 1 and _ends_before(file, track, shown[0], movie_scale)
+    return Track(edits=len(shown), descriptions=len(entries), hides_end=hides_end)
 
 
 def traces(path: Path) -> list[str]:
@@ -123,7 +128,7 @@ def traces(path: Path) -> list[str]:
                 found.append(_named(box))
             if box.kind == b"moov":
                 found += _traces_in(file, box)
-        whole = Box(kind=b"", start=0, end=path.stat().st_size)
+        whole = whole_of(path)
         for entry in _sample_entries(file, whole, _PATH_TO_ENTRIES):
             if entry.kind == b"avc1" and any(_content(file, entry, _COMPRESSOR.stop)[_COMPRESSOR]):
                 found.append("the name of an encoder")
@@ -188,7 +193,7 @@ def sequence_parameters(path: Path) -> list[bytes]:
 def _avc_configuration(path: Path) -> bytes:
     """Content of the first `avcC`; empty if there is none."""
     with path.open("rb") as file:
-        whole = Box(kind=b"", start=0, end=path.stat().st_size)
+        whole = whole_of(path)
         for entry in _sample_entries(file, whole, _PATH_TO_ENTRIES):
             for box in _children(file, entry.start + _AVC_ENTRY, entry.end):
                 if box.kind == b"avcC":
@@ -197,22 +202,22 @@ def _avc_configuration(path: Path) -> bytes:
 
 
 def _track_id(file: BinaryIO, track: Box) -> int | None:
-    for header in _descend(file, track, (b"tkhd",)):
+    for header in descend(file, track, (b"tkhd",)):
         content = _content(file, header, 24)
         at = 20 if content[:1] == b"\x01" else 12  # after times of eight or of four bytes
         return int.from_bytes(content[at : at + 4], "big")
     return None
 
 
-def _edits(file: BinaryIO, track: Box) -> list[tuple[int, int]]:
-    """(duration in the movie's time scale, begin in the track's) of each piece that is shown."""
-    shown = []
-    for edit_list in _descend(file, track, (b"edts", b"elst")):
+def edits(file: BinaryIO, track: Box) -> list[tuple[int, int]]:
+    """(duration in the movie's time scale, begin in the track's) of each piece, NOTHING of an empty one."""
+    found = []
+    for edit_list in descend(file, track, (b"edts", b"elst")):
         entry = struct.Struct(">qqi" if _content(file, edit_list, 1) == b"\x01" else ">iii")
         content = _content(file, edit_list, 8 + _MOST_EDITS * entry.size)[8:]
         whole = content[: len(content) // entry.size * entry.size]
-        shown += [(length, begin) for length, begin, _ in entry.iter_unpack(whole) if begin != _EMPTY_EDIT]
-    return shown
+        found += [(length, begin) for length, begin, _ in entry.iter_unpack(whole)]
+    return found
 
 
 def _ends_before(file: BinaryIO, track: Box, edit: tuple[int, int], movie_scale: int) -> bool:
@@ -223,7 +228,7 @@ def _ends_before(file: BinaryIO, track: Box, edit: tuple[int, int], movie_scale:
     """
     length, begin = edit
     last = _last_begin(file, track)
-    track_scale = _timescale(file, track, (b"mdia", b"mdhd"))
+    track_scale = timescale(file, track, (b"mdia", b"mdhd"))
     if last is None or length <= 0 or not movie_scale or not track_scale:
         return False
     return last * movie_scale > begin * movie_scale + (length + 1) * track_scale
@@ -245,7 +250,7 @@ def _last_begin(file: BinaryIO, track: Box) -> int | None:
 def _runs(file: BinaryIO, track: Box, kind: bytes) -> "array[int]":
     """A table of times: count and value of each run in turn."""
     table = array("I")
-    for box in _descend(file, track, (b"mdia", b"minf", b"stbl", kind)):
+    for box in descend(file, track, (b"mdia", b"minf", b"stbl", kind)):
         content = _content(file, box, 8 + 8 * _MOST_RUNS)[8:]
         table.frombytes(content[: len(content) // 8 * 8])
     if sys.byteorder == "little":
@@ -263,13 +268,18 @@ def _last_of(runs: "array[int]") -> list[int]:
     return values
 
 
-def _timescale(file: BinaryIO, parent: Box, path: tuple[bytes, ...]) -> int:
+def timescale(file: BinaryIO, parent: Box, path: tuple[bytes, ...]) -> int:
     """Units a second, by the header at the end of this path; 0 if it is missing."""
-    for header in _descend(file, parent, path):
+    for header in descend(file, parent, path):
         content = _content(file, header, 24)
         at = 20 if content[:1] == b"\x01" else 12  # after times of eight or of four bytes
         return int.from_bytes(content[at : at + 4], "big")
     return 0
+
+
+def content_of(file: BinaryIO, parent: Box, path: tuple[bytes, ...], most: int) -> bytes:
+    """Content of the first box at the end of this path, up to so many bytes; empty if there is none."""
+    return next((_content(file, box, most) for box in descend(file, parent, path)), b"")
 
 
 def _content(file: BinaryIO, box: Box, most: int) -> bytes:
@@ -277,15 +287,15 @@ def _content(file: BinaryIO, box: Box, most: int) -> bytes:
     return file.read(min(most, box.end - box.start))
 
 
-def _descend(file: BinaryIO, parent: Box, path: tuple[bytes, ...]) -> Iterator[Box]:
+def descend(file: BinaryIO, parent: Box, path: tuple[bytes, ...]) -> Iterator[Box]:
     """The boxes at the end of this path, wherever it branches."""
     for box in _children(file, parent.start, parent.end):
         if box.kind == path[0]:
-            yield from _descend(file, box, path[1:]) if len(path) > 1 else (box,)
+            yield from descend(file, box, path[1:]) if len(path) > 1 else (box,)
 
 
 def _sample_entries(file: BinaryIO, parent: Box, path: tuple[bytes, ...]) -> Iterator[Box]:
-    for table in _descend(file, parent, path):
+    for table in descend(file, parent, path):
         yield from _children(file, table.start + 8, table.end)  # after version, flags and entry count
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 from transcoding.engine import boxes
 from transcoding.engine.contracts import FailureCode
@@ -22,7 +23,6 @@ _MOST_INDEX = 256 * 1024**2
 _IDR, _SEI, _SEQUENCE_PARAMETERS = 5, 6, 7
 _NAL_TYPE = 0x1F
 """Of the first byte of a NAL unit. Source: ITU-T H.264, table 7-1."""
-_EMPTY_EDIT = -1
 
 
 @dataclass(kw_only=True)
@@ -46,44 +46,14 @@ def read(mp4: Path) -> Packets:
     stream = _Stream(length=boxes.nal_length_size(mp4), parameters=boxes.sequence_parameters(mp4))
     try:
         with mp4.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            index = _index(content)
-            for track in _boxes(index, b"trak"):
-                _Track(track, index).read_into(found, content, stream)
-    except (struct.error, IndexError, ValueError, OverflowError) as error:
+            movie = next(boxes.descend(file, boxes.whole_of(mp4), (b"moov",)))
+            for track in boxes.descend(file, movie, (b"trak",)):
+                _Track(file, track, movie).read_into(found, content, stream)
+    except (struct.error, IndexError, ValueError, OverflowError, StopIteration) as error:
         raise BadInput(FailureCode.OUTPUT_INVALID, "The index of the output makes no sense.") from error
     if not found.keyframes:
         found.flaws.add("there is no key frame")
     return found
-
-
-def _index(content: mmap.mmap) -> bytes:
-    at = 0
-    while at + 8 <= len(content):
-        size = int.from_bytes(content[at : at + 4], "big")
-        header = 8
-        if size == 1:
-            size, header = int.from_bytes(content[at + 8 : at + 16], "big"), 16
-        if content[at + 4 : at + 8] == b"moov" and size <= _MOST_INDEX:
-            return content[at + header : at + size]
-        at += max(size, header)
-    raise ValueError
-
-
-def _boxes(parent: bytes, kind: bytes) -> Iterator[bytes]:
-    """Contents of the boxes of this kind right in `parent`."""
-    at = 0
-    while at + 8 <= len(parent):
-        size = int.from_bytes(parent[at : at + 4], "big")
-        if parent[at + 4 : at + 8] == kind:
-            yield parent[at + 8 : at + size]
-        at += max(size, 8)
-
-
-def _box(parent: bytes, *path: bytes) -> bytes:
-    """Content of the first box at the end of this path; empty if there is none."""
-    for kind in path:
-        parent = next(_boxes(parent, kind), b"")
-    return parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,16 +78,24 @@ class _Stream:
 class _Track:
     """The tables of one track."""
 
-    def __init__(self, track: bytes, index: bytes) -> None:
+    def __init__(self, file: BinaryIO, track: boxes.Box, movie: boxes.Box) -> None:
+        self._file = file
         self._track = track
-        self._index = index
-        self._table = _box(track, b"mdia", b"minf", b"stbl")
-        self._scale = _timescale(_box(track, b"mdia", b"mdhd"))
+        self._scale = boxes.timescale(file, track, (b"mdia", b"mdhd"))
+        self._movie_scale = boxes.timescale(file, movie, (b"mvhd",))
+        if not (self._scale and self._movie_scale):
+            raise ValueError
+
+    def _box(self, *path: bytes) -> bytes:
+        return boxes.content_of(self._file, self._track, path, _MOST_INDEX)
+
+    def _table(self, kind: bytes) -> bytes:
+        return self._box(b"mdia", b"minf", b"stbl", kind)
 
     def read_into(self, found: Packets, content: mmap.mmap, stream: _Stream) -> None:
         sizes = self._sizes(len(content))
         places = self._places(sizes)
-        kind = _box(self._track, b"mdia", b"hdlr")[8:12]
+        kind = self._box(b"mdia", b"hdlr")[8:12]
         if any(place + size > len(content) for place, size in zip(places, sizes, strict=True)):
             found.flaws.add("a packet lies outside the file")
         if any(lasts <= 0 for lasts in self._lasting(len(sizes))[:-1]):
@@ -144,7 +122,7 @@ class _Track:
 
     def _runs(self, kind: bytes, form: str) -> Iterator[tuple[int, ...]]:
         """Entries of a table that begins with version, flags and a count."""
-        table, entry = _box(self._table, kind), struct.Struct(form)
+        table, entry = self._table(kind), struct.Struct(form)
         if not table:
             return
         (count,) = struct.unpack_from(">I", table, 4)
@@ -162,15 +140,12 @@ class _Track:
 
     def _edit(self) -> tuple[float, int, float]:
         """Seconds that pass before the film, and what of it is shown: from, up to, in its own units."""
-        movie = _timescale(_box(self._index, b"mvhd"))
-        table = _box(self._track, b"edts", b"elst")
-        form = struct.Struct(">qqI" if table[:1] == b"\x01" else ">iiI")
         delay, shown = 0.0, list[tuple[int, float]]()
-        for length, start, _ in form.iter_unpack(table[8 : 8 + len(table[8:]) // form.size * form.size]):
-            if start == _EMPTY_EDIT:
-                delay += length / movie
+        for length, start in boxes.edits(self._file, self._track):
+            if start == boxes.NOTHING:
+                delay += length / self._movie_scale
             else:
-                shown.append((start, start + length * self._scale / movie))
+                shown.append((start, start + length * self._scale / self._movie_scale))
         if not shown:
             return delay, 0, float("inf")
         ((begin, end),) = shown
@@ -178,13 +153,13 @@ class _Track:
 
     def _keys(self, count: int) -> Sequence[int]:
         """Numbers of the key frames, from 0; all frames if there is no table of them."""
-        if not _box(self._table, b"stss"):
+        if not self._table(b"stss"):
             return range(count)
         return [number - 1 for (number,) in self._runs(b"stss", ">I")]
 
     def _sizes(self, most: int) -> Sequence[int]:
         """Bytes of each packet; together they cannot be more than the file."""
-        table = _box(self._table, b"stsz")
+        table = self._table(b"stsz")
         size, count = struct.unpack_from(">II", table, 4)
         if size * count > most:
             raise ValueError
@@ -203,14 +178,6 @@ class _Track:
         if len(places) != len(sizes):
             raise ValueError
         return places
-
-
-def _timescale(header: bytes) -> int:
-    """Units in a second, of `mvhd` or `mdhd`; the long form has times of eight bytes before it."""
-    scale = int.from_bytes(header[20:24] if header[:1] == b"\x01" else header[12:16], "big")
-    if not scale:
-        raise ValueError
-    return scale
 
 
 def _look_into(

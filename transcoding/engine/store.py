@@ -259,24 +259,6 @@ class S3Store:
         )
         return str(answer["UploadId"])
 
-    def presign_part(
-        self, key: str, upload_id: str, number: int, sha256: str, expires_in: int
-    ) -> PresignedPart:
-        """Permission to send this part, and no other bytes than those with this checksum (base64)."""
-        url = self.public_client.generate_presigned_url(
-            "upload_part",
-            Params={
-                "Bucket": self.bucket,
-                "Key": key,
-                "UploadId": upload_id,
-                "PartNumber": number,
-                "ChecksumSHA256": sha256,
-            },
-            ExpiresIn=expires_in,
-        )
-        headers = {"x-amz-checksum-sha256": sha256}
-        return PresignedPart(number=number, url=url, headers=headers, expires_in=expires_in)
-
     def parts(self, key: str, upload_id: str) -> list[StoredPart]:
         """Every part that the store has, by number. Raises `NoSuchUpload`."""
         found: list[StoredPart] = []

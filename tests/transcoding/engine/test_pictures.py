@@ -88,3 +88,16 @@ def test_what_spoils_the_pictures_does_not_cost_the_film(
     assert done.mp4
     assert done.poster
     assert done.storyboard
+
+
+def test_small_pictures_that_do_not_add_up_are_made_anew(
+    clip: Clip, whole: Whole, monkeypatch: pytest.MonkeyPatch
+):
+    """An index that names other frames than the sheet shows is worse than another decode."""
+    monkeypatch.setattr("transcoding.engine.storyboard.raw_bytes", lambda laid_out: -1)
+    silent = clip("silent.mov", *PICTURE, *MPEG4)
+
+    done, inputs = whole(silent)
+
+    assert inputs == ["source", "output.mp4"]
+    assert done.storyboard

@@ -88,6 +88,22 @@ def test_any_container_becomes_one_fragmented_mp4(streamed, clip, judge: Judge, 
     assert float(video["duration"]) == pytest.approx(1.0, abs=0.1)
 
 
+def test_an_early_view_is_scaled_and_its_colours_are_converted(streamed, clip, judge: Judge, tmp_path):
+    """White is 255 in the source, and 235 in what is tagged as it is here."""
+    white = ("-f", "lavfi", "-i", "color=white:size=640x480:rate=25:duration=1", "-vf", "format=yuvj420p")
+    full = clip("full.mov", *white, *HEVC[:-1], "yuvj420p", "-color_range", "pc", "-tag:v", "hvc1")
+
+    content = streamed(Memory(full.read_bytes()), conversion=Limits(long_side=320))
+
+    path = tmp_path / "early.mp4"
+    path.write_bytes(content)
+    video = judge.video(path)
+    assert (video["width"], video["height"]) == (320, 240)
+    assert (video["color_range"], video["color_space"]) == ("tv", "bt709")
+    luma = ffmpeg("-i", path, "-frames:v", "1", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-")[0]
+    assert luma == pytest.approx(235, abs=2)
+
+
 def test_the_copy_is_the_same_picture_for_picture(streamed, film, judge, tmp_path):
     (tmp_path / "in.mov").write_bytes(film)
     (tmp_path / "out.mp4").write_bytes(streamed(Memory(film)))
