@@ -21,6 +21,8 @@ from transcoding.models import Rendition, Status, TranscodeJob, rendition
 REFERENCE_BYTES = 8
 MAX_WRONG_BIRTH_DATES = 5
 LOCK_TIME = timedelta(minutes=15)
+SILENCE = timedelta(minutes=10)
+"""The slowest line that we know carries a part in less."""
 
 
 def new_reference() -> str:
@@ -364,6 +366,16 @@ class Video(models.Model):
     @property
     def is_final(self) -> bool:
         return self.state in FINAL_VIDEO_STATES
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the patient's phone fell silent in the middle of it."""
+        return self.state == VideoState.UPLOADING and self.active_at < timezone.now() - SILENCE
+
+    @property
+    def continues_until(self) -> datetime:
+        """For so long an interrupted upload waits for the rest."""
+        return self.created_at + timedelta(days=settings.UPLOAD_RESUME_DAYS)
 
     @property
     def is_watchable_live(self) -> bool:
