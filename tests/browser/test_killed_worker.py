@@ -84,7 +84,7 @@ def long_clip(tmp_path):
 
 def test_another_worker_finishes_what_a_killed_one_began(demo, long_clip):
     demo.manage(SEND.format(path=str(long_clip)))
-    wait_for(demo, lambda job: job["status"] == "running" and job["progress"] > 0.02, 60)
+    wait_for(demo, lambda job: job["status"] == "running" and job["progress"] > 0.02, 240)
 
     for pid in video_workers(demo):
         os.kill(pid, signal.SIGKILL)
