@@ -296,7 +296,12 @@ class VideoQuerySet(models.QuerySet["Video"]):
         return self.filter(VIDEO_STATES[state])
 
     def with_job(self) -> "VideoQuerySet":
-        return self.select_related("job", "encounter__patient").prefetch_related("job__renditions")
+        """With all that its card shows; adds `last_part_signed`."""
+        last = UploadPart.objects.filter(
+            video=OuterRef("pk"), number__gt=(OuterRef("size") - 1) / OuterRef("part_size")
+        )
+        related = self.select_related("job", "encounter__patient").prefetch_related("job__renditions")
+        return related.annotate(last_part_signed=Exists(last))
 
 
 class Video(models.Model):
@@ -376,6 +381,12 @@ class Video(models.Model):
     def continues_until(self) -> datetime:
         """For so long an interrupted upload waits for the rest."""
         return self.created_at + timedelta(days=settings.UPLOAD_RESUME_DAYS)
+
+    @property
+    def is_about_to_arrive(self) -> bool:
+        """Whether its last part is on its way, so that it may be whole any moment. Wants `with_job()`."""
+        is_coming = self.state == VideoState.UPLOADING and not self.is_interrupted
+        return is_coming and bool(self.__dict__.get("last_part_signed"))
 
     @property
     def is_watchable_live(self) -> bool:
