@@ -25,6 +25,8 @@ MAX_WRONG_BIRTH_DATES = 5
 LOCK_TIME = timedelta(minutes=15)
 REASON_HOLDS = timedelta(hours=1)
 """How long an admin may look at an encounter after stating why."""
+SILENCE = timedelta(minutes=10)
+"""The slowest line that we know carries a part in less."""
 
 
 def new_reference() -> str:
@@ -313,7 +315,12 @@ class VideoQuerySet(models.QuerySet["Video"]):
         return self.filter(VIDEO_STATES[state])
 
     def with_job(self) -> "VideoQuerySet":
-        return self.select_related("job", "encounter__patient").prefetch_related("job__renditions")
+        """With all that its card shows; adds `last_part_signed`."""
+        last = UploadPart.objects.filter(
+            video=OuterRef("pk"), number__gt=(OuterRef("size") - 1) / OuterRef("part_size")
+        )
+        related = self.select_related("job", "encounter__patient").prefetch_related("job__renditions")
+        return related.annotate(last_part_signed=Exists(last))
 
 
 class Video(models.Model):
@@ -383,6 +390,22 @@ class Video(models.Model):
     @property
     def is_final(self) -> bool:
         return self.state in FINAL_VIDEO_STATES
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the patient's phone fell silent in the middle of it."""
+        return self.state == VideoState.UPLOADING and self.active_at < timezone.now() - SILENCE
+
+    @property
+    def continues_until(self) -> datetime:
+        """For so long an interrupted upload waits for the rest."""
+        return self.created_at + timedelta(days=settings.UPLOAD_RESUME_DAYS)
+
+    @property
+    def is_about_to_arrive(self) -> bool:
+        """Whether its last part is on its way, so that it may be whole any moment. Wants `with_job()`."""
+        is_coming = self.state == VideoState.UPLOADING and not self.is_interrupted
+        return is_coming and bool(self.__dict__.get("last_part_signed"))
 
     @property
     def is_watchable_live(self) -> bool:

@@ -515,7 +515,7 @@ def test_more_streams_than_any_camera_makes_are_refused(
         assert plain_ffmpeg_reads(evil, output=("-map", "0:899"))
     started = time.monotonic()
     assert converted(evil).code == FailureCode.DAMAGED
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
 
 
 ODD_NAMES = (

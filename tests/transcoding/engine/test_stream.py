@@ -289,7 +289,7 @@ def test_the_time_of_a_stream_is_limited(workdir, film, pause):
     begun = time.monotonic()
     _, error = until_it_breaks(stream(Memory(film, pause=pause), workdir, StreamLimits(seconds=1)))
     assert isinstance(error, BudgetReached)
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 20
 
 
 @pytest.mark.parametrize(
