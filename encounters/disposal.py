@@ -20,6 +20,22 @@ class Why(models.TextChoices):
     LEFTOVER = "leftover", "appeared after the erasure"
 
 
+_AWAY = "The store does not answer."
+TROUBLE = {
+    "worker_at_work": "A conversion of it is being stopped. What it may still store is removed after that.",
+    "StillThere": "The store lists what it said it had removed. Does the bucket lock its objects?",
+    "AccessDenied": (
+        "The store does not let us: the portal's role lacks a permission to list or delete versions, "
+        "or the bucket locks its objects."
+    ),
+    "EndpointConnectionError": _AWAY,
+    "ConnectTimeoutError": _AWAY,
+    "ReadTimeoutError": _AWAY,
+    "ConnectionClosedError": _AWAY,
+}
+"""What the commonest codes mean, for an admin."""
+
+
 class LegalHold(models.Model):
     """While one of these is not released, nothing of its encounter is erased, whoever asks for it."""
 
@@ -59,17 +75,23 @@ class ErasureQuerySet(models.QuerySet["Erasure"]):
     def held(self) -> "ErasureQuerySet":
         return self.filter(_a_hold())
 
+    def not_held(self) -> "ErasureQuerySet":
+        return self.filter(~_a_hold())
+
+    def with_encounter(self) -> "ErasureQuerySet":
+        return self.select_related("encounter", "requested_by")
+
     def due(self) -> "ErasureQuerySet":
         """Those to be done now: asked for, past the time in which that may be undone, and not held."""
         now = timezone.now()
-        return self.open().filter(~_a_hold(), not_before__lte=now, next_try_at__lte=now)
+        return self.open().not_held().filter(not_before__lte=now, next_try_at__lte=now)
 
     def to_close(self) -> "ErasureQuerySet":
         """Withdrawn ones of which something may still be reached by an address that was signed before."""
         return self.open().filter(why=Why.WITHDRAWN, closed_at__isnull=True)
 
     def in_trouble(self) -> "ErasureQuerySet":
-        return self.open().exclude(trouble="")
+        return self.open().not_held().exclude(trouble="")
 
 
 class Erasure(models.Model):
@@ -121,6 +143,13 @@ class Erasure(models.Model):
                 name="erasure_begun_before_done",
             ),
         ]
+
+    @property
+    def explanation(self) -> str:
+        """What is in its way, for a person; empty if nothing is."""
+        if not self.trouble:
+            return ""
+        return TROUBLE.get(self.trouble, "The store did not do what it was asked.")
 
     @property
     def can_be_undone(self) -> bool:

@@ -171,6 +171,12 @@ def run() -> dict[str, int]:
     return done
 
 
+def try_now(erasure: Erasure) -> None:
+    """Do not wait out the pause after a failure."""
+    Erasure.objects.open().filter(pk=erasure.pk).update(next_try_at=timezone.now())
+    async_task("encounters.erasure.erase", erasure.pk, group="erase")
+
+
 def expire() -> int:
     """Ask for the erasure of what was kept long enough. Scheduled every hour."""
     asked = 0

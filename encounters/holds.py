@@ -12,6 +12,10 @@ def is_held(encounter: Encounter) -> bool:
     return encounter.holds.filter(released_at__isnull=True).exists()
 
 
+def active(encounter: Encounter) -> LegalHold | None:
+    return encounter.holds.filter(released_at__isnull=True).select_related("placed_by").first()
+
+
 @transaction.atomic
 def hold(*, caller: Caller, encounter: Encounter, reason: str) -> int:
     """Keep all of it until the hold is released. Twice is once.
@@ -30,8 +34,8 @@ def hold(*, caller: Caller, encounter: Encounter, reason: str) -> int:
 def release(*, caller: Caller, encounter: Encounter) -> None:
     """Let erasures go on where they waited for it. Twice is once."""
     Encounter.objects.select_for_update().get(pk=encounter.pk)
-    active = encounter.holds.filter(released_at__isnull=True)
-    if active.update(released_by=caller.user, released_at=timezone.now()):
+    unreleased = encounter.holds.filter(released_at__isnull=True)
+    if unreleased.update(released_by=caller.user, released_at=timezone.now()):
         Erasure.objects.open().filter(encounter=encounter, not_before__lte=timezone.now()).update(
             next_try_at=timezone.now()
         )

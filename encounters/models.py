@@ -325,6 +325,10 @@ class VideoQuerySet(models.QuerySet["Video"]):
     def received(self) -> "VideoQuerySet":
         return self.kept().filter(received_at__isnull=False)
 
+    def shown(self) -> "VideoQuerySet":
+        """All but what was stopped while it was sent: also what was deleted after, which may be undone."""
+        return self.filter(Q(removed_at__isnull=True) | Q(received_at__isnull=False))
+
     def unfinished(self) -> "VideoQuerySet":
         return self.kept().filter(received_at__isnull=True)
 
@@ -338,7 +342,8 @@ class VideoQuerySet(models.QuerySet["Video"]):
         return self.filter(VIDEO_STATES[state])
 
     def with_job(self) -> "VideoQuerySet":
-        return self.select_related("job", "encounter__patient").prefetch_related("job__renditions")
+        related = self.select_related("job", "encounter__patient", "erasure__requested_by")
+        return related.prefetch_related("job__renditions")
 
 
 class Video(models.Model):

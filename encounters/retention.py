@@ -11,6 +11,9 @@ from django.utils import timezone
 from encounters.callers import Caller
 from encounters.models import Encounter, Verb
 
+SOON_DAYS = 14
+"""So long before, the page says that the end is near."""
+
 
 def with_last(encounters: Any) -> Any:
     """Adds `last`: when the last video was received, or the encounter was opened if none was."""
