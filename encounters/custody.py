@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q
 
-from encounters.models import SEEING, AccessRecord, Video
+from encounters.models import SEEING, AccessRecord, ErasureProof, Video
 from transcoding.engine.store import NoSuchObject
 from transcoding.models import TranscodeJob
 from transcoding.store import object_store
@@ -39,8 +39,22 @@ def record_of(video: Video) -> dict[str, Any]:
         "received": _received(video),
         "conversions": _conversions(video.job) if video.job else [],
         "made": _made(video.job) if video.job else [],
+        "erased": _erased(video),
         "access": [_access(record) for record in access_to(video)],
     }
+
+
+def _erased(video: Video) -> dict[str, Any] | None:
+    if video.erased_at is None:
+        return None
+    of_it = ErasureProof.objects.filter(Q(video=video) | Q(encounter=video.encounter_id, video=None))
+    proofs = [proof.digest for proof in of_it if _is_in(video, proof)]
+    return {"at": video.erased_at.isoformat(), "proofs": proofs}
+
+
+def _is_in(video: Video, proof: ErasureProof) -> bool:
+    named = {one["video"] for one in proof.contents["videos"]}
+    return str(video.pk) in named or proof.video_id == video.pk
 
 
 def _received(video: Video) -> dict[str, Any] | None:

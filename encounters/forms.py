@@ -71,6 +71,32 @@ class ReasonForm(forms.Form):
     )
 
 
+class KeepForm(forms.Form):
+    until = forms.DateField(
+        required=False,
+        label="Keep until the end of",
+        help_text="Leave it empty to keep it as long as the team's others.",
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"invalid": "Please choose a day, or leave it empty."},
+    )
+
+    def clean_until(self) -> date | None:
+        until: date | None = self.cleaned_data["until"]
+        if until and until < timezone.localdate():
+            raise forms.ValidationError("That day is over. To be rid of a video now, delete it.")
+        return until
+
+
+class HoldForm(forms.Form):
+    reason = forms.CharField(
+        min_length=5,
+        max_length=500,
+        label="Why may nothing be erased?",
+        help_text="The team reads this. Such as: complaint of 3 May, solicitor's letter received.",
+        widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off"}),
+    )
+
+
 class EncounterForm(forms.ModelForm):  # type: ignore[type-arg]
     """A patient, new or known by the record number, and what to film."""
 

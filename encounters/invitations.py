@@ -55,7 +55,7 @@ def invite(*, caller: Caller, encounter: Encounter, channel: Channel) -> str:
 
     Raises `NoAddress`, `EncounterClosed`.
     """
-    if encounter.closed_at:
+    if encounter.closed_at or encounter.withdrawn_at:
         raise EncounterClosed
     if channel == Channel.EMAIL and not encounter.patient.email:
         raise NoAddress
@@ -147,7 +147,7 @@ def give_consent(*, caller: Caller, encounter: Encounter, record: bool, research
 
 @transaction.atomic
 def describe(*, caller: Caller, encounter: Encounter, description: str) -> None:
-    Encounter.objects.filter(pk=encounter.pk).update(description=description)
+    Encounter.objects.filter(pk=encounter.pk, withdrawn_at__isnull=True).update(description=description)
     caller.record(Verb.DESCRIBED, encounter=encounter)
 
 

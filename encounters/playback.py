@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.files.storage import storages
@@ -34,6 +35,11 @@ def live_key(*, caller: Caller, video: Video) -> str:
         raise NotReady
     _record_viewing(caller, video)
     return video.source_key
+
+
+def is_shown(pk: UUID) -> bool:
+    """Whether who is watching may go on: nobody has deleted it or withdrawn consent meanwhile."""
+    return Video.objects.kept().filter(pk=pk).exists()
 
 
 @transaction.atomic

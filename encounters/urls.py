@@ -1,6 +1,6 @@
 from django.urls import path
 
-from encounters.views import audit, events, patient, staff, uploads
+from encounters.views import audit, erasure, events, patient, staff, uploads
 
 urlpatterns = [
     path("", staff.worklist, name="worklist"),
@@ -14,14 +14,21 @@ urlpatterns = [
     ),
     path("encounters/<slug:reference>/review/", staff.encounter_review, name="encounter_review"),
     path("encounters/<slug:reference>/open/", staff.encounter_open, name="encounter_open"),
+    path("encounters/<slug:reference>/withdraw/", erasure.encounter_withdraw, name="encounter_withdraw"),
+    path("encounters/<slug:reference>/keep/", erasure.encounter_keep, name="encounter_keep"),
+    path("encounters/<slug:reference>/hold/", erasure.encounter_hold, name="encounter_hold"),
+    path("encounters/<slug:reference>/release/", erasure.encounter_release, name="encounter_release"),
     path("encounters/<slug:reference>/access/", audit.access_records, name="access_records"),
     path("encounters/<slug:reference>/access.csv", audit.access_export, name="access_export"),
     path("videos/<uuid:pk>/", staff.video_detail, name="video"),
     path("videos/<uuid:pk>/play", staff.video_play, name="video_play"),
     path("videos/<uuid:pk>/live.mp4", staff.video_live, name="video_live"),
     path("videos/<uuid:pk>/poster", staff.video_poster, name="video_poster"),
+    path("videos/<uuid:pk>/delete/", erasure.video_delete, name="video_delete"),
     path("videos/<uuid:pk>/custody/", audit.custody_page, name="custody"),
     path("videos/<uuid:pk>/custody.json", audit.custody_export, name="custody_export"),
+    path("erasures/", erasure.erasures, name="erasures"),
+    path("erasures/<int:pk>/retry/", erasure.erasure_retry, name="erasure_retry"),
     path("u/<str:token>/", patient.link, name="patient_link"),
     path("send/", patient.next_step, name="patient_next"),
     path("send/consent/", patient.consent, name="patient_consent"),

@@ -5,11 +5,14 @@ import logging
 import os
 import shutil
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Self
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from transcoding.engine import sandbox
@@ -26,6 +29,8 @@ logger = logging.getLogger(__name__)
 LONG_SIDE = 1280
 """Pixels of the preview: it has to be made faster than it is watched."""
 SECONDS = 1800
+ASK_SECONDS = 2
+"""How often a stream asks whether it may still be watched."""
 
 
 class NotWatchable(PortalError):
@@ -59,11 +64,14 @@ def _slots() -> threading.BoundedSemaphore:
     return threading.BoundedSemaphore(settings.LIVE_STREAMS)
 
 
-async def open_stream(source_key: str) -> "LiveStream":
-    """The preview of an original, its first bytes made. Raises `NotWatchable`, `TooManyStreams`."""
+async def open_stream(source_key: str, may_go_on: Callable[[], bool] = lambda: True) -> "LiveStream":
+    """The preview of an original, its first bytes made. Raises `NotWatchable`, `TooManyStreams`.
+
+    `may_go_on` is asked every few seconds: once it says no, the stream is cut.
+    """
     if not _slots().acquire(blocking=False):
         raise TooManyStreams
-    live = LiveStream(source_key)
+    live = LiveStream(source_key, may_go_on)
     try:
         await live.begin()
     except BadInput as error:
@@ -78,8 +86,10 @@ async def open_stream(source_key: str) -> "LiveStream":
 class LiveStream:
     """Pieces of an MP4. Has a thread of its own; whoever closes it, or forgets to read on, ends ffmpeg."""
 
-    def __init__(self, source_key: str) -> None:
+    def __init__(self, source_key: str, may_go_on: Callable[[], bool]) -> None:
         self._key = source_key
+        self._may_go_on = may_go_on
+        self._asked = time.monotonic()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
         self._pieces = self._made()
         self._first: bytes | None = None
@@ -100,6 +110,7 @@ class LiveStream:
         return self
 
     async def __anext__(self) -> bytes:
+        await self._ask()
         piece, self._first = self._first, None
         if piece is None:
             piece = await self._next()
@@ -107,6 +118,15 @@ class LiveStream:
             self.close()
             raise StopAsyncIteration
         return piece
+
+    async def _ask(self) -> None:
+        """Raises `NotWatchable` if it may be watched no more: the connection is cut."""
+        if time.monotonic() - self._asked < ASK_SECONDS:
+            return
+        self._asked = time.monotonic()
+        if not await sync_to_async(self._may_go_on)():
+            self.close()
+            raise NotWatchable
 
     async def _next(self) -> bytes | None:
         try:

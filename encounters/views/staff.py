@@ -17,6 +17,7 @@ from encounters.callers import staff
 from encounters.encounters import ReasonNeeded
 from encounters.forms import EncounterForm, ReasonForm
 from encounters.models import Channel, Encounter, EncounterState, Invitation, Verb, Video, VideoState
+from encounters.views.keeping import card_context, erased_page, keeping
 from transcoding.http import HtmxRequest
 from transcoding.live import open_stream
 
@@ -84,6 +85,10 @@ def encounter_detail(request: StaffRequest, reference: str) -> HttpResponse:
         encounter = find_encounter(request, reference)
     except ReasonNeeded:
         return _ask_why(request, reference, ReasonForm())
+    except Http404:
+        if page := erased_page(request, reference):
+            return page
+        raise
     details = _details(request, encounter)
     if request.htmx:
         known = [pk for pk in request.GET.getlist("known") if _is_uuid(pk)]
@@ -127,7 +132,8 @@ def _details(request: StaffRequest, encounter: Encounter) -> dict[str, Any]:
         "encounter": encounter,
         "may_act": not request.user.is_admin,
         "opened": opened.order_by("-number")[:3],
-        "videos": encounter.videos.kept().with_job().order_by("-created_at"),
+        "videos": encounter.videos.shown().with_job().order_by("-created_at"),
+        **keeping(encounter),
         "invitations": encounter.invitations.select_related("created_by"),
     }
 
@@ -182,9 +188,9 @@ def video_detail(request: StaffRequest, pk: UUID) -> HttpResponse:
     """The page of one video; asked for by htmx, its card alone."""
     video = find_video(request, pk)
     if request.htmx:
-        return render(request, "encounters/video_detail.html#card", {"video": video})
+        return render(request, "encounters/video_detail.html#card", card_context(request, video))
     staff(request).record(Verb.ENCOUNTER_VIEWED, encounter=video.encounter, video=video)
-    return render(request, "encounters/video_detail.html", {"video": video, "encounter": video.encounter})
+    return render(request, "encounters/video_detail.html", card_context(request, video))
 
 
 @require_GET
@@ -205,7 +211,7 @@ async def video_live(request: StaffRequest, pk: UUID) -> HttpResponseBase:
     key = await sync_to_async(find)()
     if key is None:
         return redirect("video_play", pk)
-    content = await open_stream(key)
+    content = await open_stream(key, may_go_on=lambda: playback.is_shown(pk))
     headers = {"Cache-Control": "private, no-store", "Accept-Ranges": "none"}
     return StreamingHttpResponse(content, content_type="video/mp4", headers=headers)
 

@@ -120,5 +120,5 @@ def test_a_clinician_of_another_team_opens_nothing_with_a_reason(charlies_client
 def test_what_was_erased_is_not_opened(admin_client, address):
     Encounter.objects.update(erased_at=timezone.now())
 
-    assert admin_client.get(address).status_code == 404
+    assert admin_client.get(address).status_code == 410
     assert admin_client.post(f"{address}open/", {"reason": REASON}).status_code == 404

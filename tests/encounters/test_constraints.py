@@ -7,7 +7,16 @@ from django.apps import apps
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from encounters.models import AccessRecord, Encounter, Invitation, Patient, UploadPart, Video
+from encounters.models import (
+    AccessRecord,
+    Encounter,
+    Erasure,
+    Invitation,
+    LegalHold,
+    Patient,
+    UploadPart,
+    Video,
+)
 from tests.conftest import BIRTH_DATE, make_job
 from tests.encounters.support import make_video
 from transcoding.models import Status
@@ -45,6 +54,20 @@ def record_of_two_people(encounter):
     AccessRecord.objects.create(verb="x", user=encounter.created_by, invitation=invitation(encounter))
 
 
+def two_holds(encounter):
+    for _ in range(2):
+        LegalHold.objects.create(encounter=encounter, placed_by=encounter.created_by)
+
+
+def hold_released_by_nobody(encounter):
+    LegalHold.objects.create(encounter=encounter, placed_by=encounter.created_by, released_at=NOW)
+
+
+def two_erasures_of_all(encounter):
+    for _ in range(2):
+        Erasure.objects.create(encounter=encounter, why="withdrawn")
+
+
 def update(**fields):
     return lambda encounter: Encounter.objects.update(**fields)
 
@@ -56,6 +79,15 @@ VIOLATIONS = [
     ("encounter_consent_begins_with_diagnosis", update(consent_record_at=NOW)),
     ("encounter_consent_begins_with_diagnosis", update(consent_research_at=NOW)),
     ("encounter_submitted_only_with_consent", update(submitted_at=NOW)),
+    ("encounter_has_a_patient_unless_erased", update(patient=None)),
+    ("hold_placed_once", two_holds),
+    ("hold_released_by_somebody", hold_released_by_nobody),
+    ("erasure_of_encounter_once", two_erasures_of_all),
+    (
+        "erasure_begun_before_done",
+        lambda encounter: Erasure.objects.create(encounter=encounter, why="withdrawn", done_at=NOW),
+    ),
+    ("video_erased_only_when_removed", lambda encounter: make_video(encounter, "x", erased_at=NOW)),
     (
         "invitation_expires_after_it_began",
         lambda encounter: invitation(encounter, created_at=NOW, expires_at=NOW),

@@ -91,7 +91,7 @@ def test_it_asks_the_database_as_often_for_twenty_videos_as_for_one(
         make_renditions(make_video(encounter, f"{number}", Status.SUCCEEDED))
     staff_client.get(address)
 
-    with django_assert_num_queries(8 + QUERIES_FOR_A_RECORD):
+    with django_assert_num_queries(9 + QUERIES_FOR_A_RECORD):
         staff_client.get(address)
 
 
@@ -118,7 +118,7 @@ def test_a_patient_s_session_opens_no_staff_page(consenting_client, address):
 def test_an_erased_encounter_is_gone(staff_client, address):
     Encounter.objects.update(erased_at=timezone.now())
 
-    assert staff_client.get(address).status_code == 404
+    assert staff_client.get(address).status_code == 410
 
 
 def test_what_is_not_there_is_not_found(staff_client):

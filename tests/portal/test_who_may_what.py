@@ -20,6 +20,7 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 
 from encounters.callers import Caller
+from encounters.disposal import Erasure, Why
 from encounters.encounters import open_encounter, open_with_reason
 from encounters.invitations import invite
 from encounters.models import Channel, Encounter, Invitation, Patient
@@ -79,6 +80,7 @@ class World:
         self.video = make_video(self.encounter, "IMG_0001.MOV", Status.SUCCEEDED)
         make_renditions(self.video)
         self.failed = make_video(self.encounter, "IMG_0002.MOV", Status.FAILED)
+        self.erasure = Erasure.objects.create(encounter=self.encounter, video=self.failed, why=Why.DELETED)
         self.link = self._link(self.encounter)
         self.invitation = Invitation.objects.get()
         reasoned = self._admin("kim")
@@ -134,6 +136,8 @@ class World:
             "content_type_id": 1,
             "url": "nonsense",
         }
+        if name == "erasure_retry":
+            known["pk"] = self.erasure.pk
         if name == "invitation_revoke":
             known["pk"] = self.invitation.pk
         if name.startswith("mfa_"):
@@ -148,6 +152,7 @@ class World:
             "upload_new": {"data": announcement(b"another"), **JSON},
             "upload_parts": {"data": {"parts": [{"number": 1, "sha256": checksum(CONTENT)}]}, **JSON},
             "encounter_open": {"data": {"reason": "The patient phoned."}},
+            "encounter_hold": {"data": {"reason": "A complaint."}},
         }
         return bodies.get(name, {})
 

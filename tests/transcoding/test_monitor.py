@@ -104,7 +104,7 @@ def test_the_list_asks_the_database_as_often_for_twenty_jobs_as_for_one(
         finished_job(number)
     admin_client.get("/conversions/")  # the first page of a session notes when it began
 
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         admin_client.get("/conversions/")
 
 
