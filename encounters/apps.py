@@ -6,10 +6,11 @@ class EncountersConfig(AppConfig):
     name = "encounters"
 
     def ready(self) -> None:
-        from encounters import append_only, arrivals, callers, notices  # noqa: PLC0415 - they need the apps
+        from encounters import append_only, arrivals, callers, checks, notices  # noqa: PLC0415 - they need the apps
         from transcoding import schedules  # noqa: PLC0415
         from transcoding.signals import job_finished, job_retried, object_arrived  # noqa: PLC0415
 
+        checks.register_all()
         tasks = (
             (5, "encounters.recovery.recover"),
             (60, "encounters.recovery.tidy"),

@@ -1,9 +1,10 @@
 from django.urls import path
 
-from encounters.views import audit, events, patient, staff, uploads
+from encounters.views import audit, events, find, patient, staff, uploads
 
 urlpatterns = [
     path("", staff.worklist, name="worklist"),
+    path("find/", find.find, name="find"),
     path("encounters/new/", staff.encounter_new, name="encounter_new"),
     path("encounters/<slug:reference>/", staff.encounter_detail, name="encounter"),
     path("encounters/<slug:reference>/links/", staff.invitation_new, name="invitation_new"),

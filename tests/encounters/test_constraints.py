@@ -7,7 +7,7 @@ from django.apps import apps
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from encounters.models import AccessRecord, Encounter, Invitation, Patient, UploadPart, Video
+from encounters.models import AccessRecord, Encounter, Invitation, Patient, SearchTerm, UploadPart, Video
 from tests.conftest import BIRTH_DATE, make_job
 from tests.encounters.support import make_video
 from transcoding.models import Status
@@ -18,6 +18,11 @@ NOW = timezone.now()
 
 def same_record_number(encounter):
     Patient.objects.create(team=encounter.team, record_number="R-17", birth_date=BIRTH_DATE)
+
+
+def one_search_term_twice(encounter):
+    for _ in range(2):
+        SearchTerm.objects.create(patient=encounter.patient, term=1)
 
 
 def invitation(encounter, **fields):
@@ -51,6 +56,7 @@ def update(**fields):
 
 VIOLATIONS = [
     ("patient_record_number_unique_in_team", same_record_number),
+    ("search_term_once_a_patient", one_search_term_twice),
     ("encounter_consent_has_a_wording", update(consent_wording="2026-11")),
     ("encounter_consent_has_a_wording", update(consent_diagnosis_at=NOW)),
     ("encounter_consent_begins_with_diagnosis", update(consent_record_at=NOW)),

@@ -1,0 +1,86 @@
+import django.db.models.deletion
+from django.db import migrations, models
+from django.db.models import TextField, Value
+
+from encounters import encryption, search
+
+BATCH = 500
+
+
+def encrypted_fields(apps):
+    for name in ("Patient", "Encounter", "Video"):
+        model = apps.get_model("encounters", name)
+        yield model, [field for field in model._meta.get_fields() if isinstance(field, encryption.Encrypted)]
+
+
+def rows(model, fields, using):
+    """Each row's key, and what its columns hold as they stand."""
+    raw = {f"raw_{field.name}": field.raw for field in fields}
+    found = model.objects.using(using).annotate(**raw).order_by("pk").values_list("pk", *raw)
+    return found.iterator(chunk_size=BATCH)
+
+
+def encrypt(apps, schema_editor):
+    using = schema_editor.connection.alias
+    for model, fields in encrypted_fields(apps):
+        for pk, *values in rows(model, fields, using):
+            plain = dict(zip((field.name for field in fields), values, strict=True))
+            model.objects.using(using).filter(pk=pk).update(**plain)
+    terms = apps.get_model("encounters", "SearchTerm").objects.using(using)
+    patients = apps.get_model("encounters", "Patient").objects.using(using)
+    for patient in patients.order_by("pk").iterator(chunk_size=BATCH):
+        number = search.number_index(patient.team_id, patient.record_number)
+        patients.filter(pk=patient.pk).update(record_number_index=number, index_key=search.present_key())
+        terms.bulk_create(terms.model(patient=patient, term=term) for term in search.terms(patient))
+    at_once(schema_editor)
+
+
+def decrypt(apps, schema_editor):
+    using = schema_editor.connection.alias
+    for model, fields in encrypted_fields(apps):
+        for pk, *values in rows(model, fields, using):
+            plain = {
+                field.name: Value(encryption.decrypt(value, place=field.place), TextField())
+                for field, value in zip(fields, values, strict=True)
+            }
+            model.objects.using(using).filter(pk=pk).update(**plain)
+    at_once(schema_editor)
+
+
+def at_once(schema_editor):
+    """PostgreSQL alters no table while a foreign key in it is still to be checked."""
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        schema_editor.execute("SET CONSTRAINTS ALL DEFERRED")
+
+
+class Migration(migrations.Migration):
+    """Encrypt what identifies a patient, and index it blindly. Backwards, it is readable again."""
+
+    dependencies = [("encounters", "0004_verbs_of_staff")]
+
+    operations = [
+        migrations.RemoveConstraint("patient", "patient_record_number_unique_in_team"),
+        migrations.AddField("patient", "index_key", models.CharField(default="", editable=False, max_length=40), preserve_default=False),
+        migrations.AddField("patient", "record_number_index", models.CharField(default="", editable=False, max_length=64), preserve_default=False),
+        migrations.AlterField("encounter", "description", encryption.EncryptedTextField(blank=True, max_length=4000, verbose_name="what the video shows")),
+        migrations.AlterField("encounter", "what_to_film", encryption.EncryptedTextField(max_length=2000)),
+        migrations.AlterField("patient", "birth_date", encryption.EncryptedDateField(verbose_name="date of birth")),
+        migrations.AlterField("patient", "email", encryption.EncryptedEmailField(blank=True, max_length=254, verbose_name="e-mail address")),
+        migrations.AlterField("patient", "family_name", encryption.EncryptedCharField(max_length=100)),
+        migrations.AlterField("patient", "given_name", encryption.EncryptedCharField(max_length=100)),
+        migrations.AlterField("patient", "mobile", encryption.EncryptedCharField(blank=True, max_length=30, verbose_name="mobile number")),
+        migrations.AlterField("patient", "record_number", encryption.EncryptedCharField(max_length=40)),
+        migrations.AlterField("video", "original_name", encryption.EncryptedCharField(max_length=255)),
+        migrations.CreateModel(
+            name="SearchTerm",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("term", models.BigIntegerField()),
+                ("patient", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="search_terms", to="encounters.patient")),
+            ],
+            options={"constraints": [models.UniqueConstraint(fields=("term", "patient"), name="search_term_once_a_patient")]},
+        ),
+        migrations.RunPython(encrypt, decrypt),
+        migrations.AddConstraint("patient", models.UniqueConstraint(fields=("team", "record_number_index"), name="patient_record_number_unique_in_team")),
+    ]
