@@ -13,6 +13,7 @@ class EncountersConfig(AppConfig):
         checks.register_all()
         tasks = (
             (5, "encounters.recovery.recover"),
+            (5, "encounters.playback.write_down_what_is_over"),
             (60, "encounters.recovery.tidy"),
             (60, "encounters.audit.log_head"),
         )

@@ -20,11 +20,12 @@ from encounters.encryption import EncryptedCharField, EncryptedTextField
 from encounters.keys import token_hash
 from encounters.patients import Patient, SearchTerm
 from encounters.records import SEEING, AccessRecord, AccessRecordsAreFinal, Verb
+from encounters.viewings import Viewing
 from transcoding.engine.contracts import OutputKind
 from transcoding.models import Rendition, Status, TranscodeJob, rendition
 
 # Parts of the models, in files of their own.
-__all__ = ["SEEING", "AccessRecord", "AccessRecordsAreFinal", "Patient", "SearchTerm", "Verb"]
+__all__ = ["SEEING", "AccessRecord", "AccessRecordsAreFinal", "Patient", "SearchTerm", "Verb", "Viewing"]
 REFERENCE_BYTES = 8
 REFERENCE_START = re.compile(r"[0-9a-f]{4,}$")
 MAX_WRONG_BIRTH_DATES = 5

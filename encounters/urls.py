@@ -1,6 +1,6 @@
 from django.urls import path
 
-from encounters.views import audit, events, find, patient, staff, uploads
+from encounters.views import audit, events, find, patient, staff, uploads, watching
 
 urlpatterns = [
     path("", staff.worklist, name="worklist"),
@@ -19,6 +19,7 @@ urlpatterns = [
     path("encounters/<slug:reference>/access.csv", audit.access_export, name="access_export"),
     path("videos/<uuid:pk>/", staff.video_detail, name="video"),
     path("videos/<uuid:pk>/play", staff.video_play, name="video_play"),
+    path("videos/<uuid:pk>/watched", watching.video_watched, name="video_watched"),
     path("videos/<uuid:pk>/live.mp4", staff.video_live, name="video_live"),
     path("videos/<uuid:pk>/poster", staff.video_poster, name="video_poster"),
     path("videos/<uuid:pk>/custody/", audit.custody_page, name="custody"),

@@ -1,4 +1,5 @@
 import django.db.models.deletion
+import django.utils.timezone
 from django.db import migrations, models
 from django.db.models import TextField, Value
 
@@ -55,7 +56,7 @@ def at_once(schema_editor):
 
 
 class Migration(migrations.Migration):
-    """Encrypt what identifies a patient, and index it blindly. Backwards, it is readable again."""
+    """Encrypt what identifies a patient, and index it blindly; backwards, it is readable again. Count seconds."""
 
     dependencies = [("encounters", "0004_verbs_of_staff")]
 
@@ -80,6 +81,18 @@ class Migration(migrations.Migration):
                 ("patient", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="search_terms", to="encounters.patient")),
             ],
             options={"constraints": [models.UniqueConstraint(fields=("term", "patient"), name="search_term_once_a_patient")]},
+        ),
+        migrations.AddField("accessrecord", "seconds", models.PositiveIntegerField(blank=True, null=True)),
+        migrations.AlterField("accessrecord", "verb", models.CharField(choices=[('encounter created', 'Encounter Created'), ('encounter viewed', 'Encounter Viewed'), ('encounter reviewed', 'Encounter Reviewed'), ('link created', 'Link Created'), ('link withdrawn', 'Link Revoked'), ('link opened', 'Link Opened'), ('wrong date of birth', 'Birth Date Wrong'), ('consent given', 'Consent Given'), ('description written', 'Described'), ('upload started', 'Upload Started'), ('upload refused', 'Upload Refused'), ('upload completed', 'Upload Completed'), ('upload aborted', 'Upload Aborted'), ('upload abandoned', 'Upload Abandoned'), ('videos submitted', 'Submitted'), ('video played', 'Video Played'), ('seconds watched', 'Seconds Watched'), ('conversion tried again', 'Conversion Retried'), ('opened with a reason', 'Opened With Reason'), ('access records viewed', 'Records Viewed'), ('access records exported', 'Records Exported'), ('chain of custody exported', 'Custody Exported'), ('signed in', 'Signed In'), ('signed out', 'Signed Out'), ('sign-in failed', 'Sign In Failed'), ('signed out everywhere', 'Sessions Ended'), ('password changed', 'Password Changed'), ('e-mail address verified', 'Email Verified'), ('second factor added', 'Second Factor Added'), ('second factor removed', 'Second Factor Removed'), ('member of staff invited', 'Staff Invited'), ('member of staff changed', 'Staff Changed'), ('team changed', 'Team Changed')], max_length=40)),
+        migrations.CreateModel(
+            name="Viewing",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("heard_at", models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
+                ("pieces", models.JSONField(default=list)),
+                ("recorded", models.PositiveIntegerField(default=0)),
+                ("record", models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name="viewing", to="encounters.accessrecord")),
+            ],
         ),
         migrations.RunPython(encrypt, decrypt),
         migrations.AddConstraint("patient", models.UniqueConstraint(fields=("team", "record_number_index"), name="patient_record_number_unique_in_team")),
