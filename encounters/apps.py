@@ -6,12 +6,14 @@ class EncountersConfig(AppConfig):
     name = "encounters"
 
     def ready(self) -> None:
-        from encounters import append_only, arrivals, callers, notices  # noqa: PLC0415 - they need the apps
+        from encounters import append_only, arrivals, callers, checks, notices  # noqa: PLC0415 - they need the apps
         from transcoding import schedules  # noqa: PLC0415
         from transcoding.signals import job_finished, job_retried, object_arrived  # noqa: PLC0415
 
+        checks.register_all()
         tasks = (
             (5, "encounters.recovery.recover"),
+            (5, "encounters.playback.write_down_what_is_over"),
             (60, "encounters.recovery.tidy"),
             (60, "encounters.audit.log_head"),
             (1, "encounters.erasure.run"),

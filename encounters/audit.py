@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connections, router
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, Sum
 
 from encounters import append_only, chain
 from encounters.models import SEEING, AccessRecord, Encounter, Verb
@@ -16,21 +16,25 @@ from encounters.models import SEEING, AccessRecord, Encounter, Verb
 logger = logging.getLogger(__name__)
 
 
-COLUMNS = ("number", "at", "who", "role", "act", "video", "address", "reason", "digest")
+COLUMNS = ("number", "at", "who", "role", "act", "video", "seconds", "address", "reason", "digest")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet compute instead of show."""
 
 
 def seen_by(encounter: Encounter) -> list[dict[str, Any]]:
-    """Each member of staff who has seen it: `user__name`, `user__role`, `views`, `plays`, `last`."""
-    seeing = encounter.access_records.filter(verb__in=SEEING, user__isnull=False)
+    """Each member of staff who has seen it: `user__name`, `user__role`, `views`, `plays`, `watched`, `last`.
+
+    `watched`: seconds of all viewings, None if no player told any; within a viewing each second counts once.
+    """
+    seeing = encounter.access_records.filter(verb__in={*SEEING, Verb.SECONDS_WATCHED}, user__isnull=False)
     people: Any = (
         seeing.order_by()
         .values("user", "user__name", "user__role")
         .annotate(
             views=Count("pk", filter=Q(verb=Verb.ENCOUNTER_VIEWED)),
             plays=Count("pk", filter=Q(verb=Verb.VIDEO_PLAYED)),
-            last=Max("at"),
+            watched=Sum("seconds"),
+            last=Max("at", filter=Q(verb__in=SEEING)),
         )
     )
     return list(people.order_by("-last"))
@@ -54,6 +58,7 @@ def _row(record: AccessRecord) -> list[str]:
         record.user.role if record.user else "",
         record.verb,
         str(record.video_id or ""),
+        "" if record.seconds is None else str(record.seconds),
         record.address or "",
         record.reason,
         record.digest,

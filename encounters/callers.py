@@ -42,6 +42,7 @@ class Caller:
         encounter: Encounter | None = None,
         video: Video | None = None,
         reason: str = "",
+        seconds: int | None = None,
     ) -> AccessRecord:
         """Write what this caller does. Belongs into the transaction of the act itself, at its end."""
         return AccessRecord.objects.create(
@@ -52,6 +53,7 @@ class Caller:
             video=video,
             address=self.address,
             reason=reason,
+            seconds=seconds,
         )
 
 

@@ -32,6 +32,9 @@ def digest_of(record: Any) -> str:
         record.reason,
         record.previous,
     ]
+    # Records from before there were seconds keep their digest.
+    if getattr(record, "seconds", None) is not None:
+        said.append(record.seconds)
     return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()
 
 

@@ -100,6 +100,7 @@ def _access(record: AccessRecord) -> dict[str, Any]:
         "at": record.at.isoformat(),
         "who": record.who,
         "act": record.verb,
+        "seconds": record.seconds,
         "address": record.address,
         "reason": record.reason,
         "digest": record.digest,

@@ -66,7 +66,8 @@ class ReasonForm(forms.Form):
         min_length=10,
         max_length=500,
         label="Why do you need to see it?",
-        help_text="The team reads this. A sentence, such as: the patient phoned, the video does not play.",
+        help_text="The team reads this, and it is kept for ever: leave names out. A sentence, such as: the "
+        "patient phoned, the video does not play.",
         widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off"}),
     )
 
@@ -139,9 +140,8 @@ class EncounterForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         """A known record number means that patient, but never with another date of birth."""
         cleaned: dict[str, Any] = super().clean() or {}
-        known = Patient.objects.filter(
-            team=cleaned.get("team"), record_number=cleaned.get("record_number", "")
-        ).first()
+        team, number = cleaned.get("team"), cleaned.get("record_number")
+        known = Patient.objects.numbered(team, number).first() if team and number else None
         if known is not None:
             self.instance = known
             for contact in ("mobile", "email"):  # left empty means not asked, not forget it

@@ -1,10 +1,12 @@
-"""Patients, encounters, invitations and videos: whose they are and what state they are in.
+"""Encounters, invitations and videos: whose they are and what state they are in.
 
 What a person reads ("waiting for the patient", "converting 42 %") is derived, never stored: each
 derived state is a property and a `Q`, and a test shows that the two agree.
 """
 
+import re
 import secrets
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -15,14 +17,29 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from encounters.disposal import Erasure, ErasureProof, LegalHold
+from encounters.encryption import EncryptedCharField, EncryptedTextField
 from encounters.keys import token_hash
+from encounters.patients import Patient, SearchTerm
 from encounters.records import SEEING, AccessRecord, AccessRecordsAreFinal, Verb
+from encounters.viewings import Viewing
 from transcoding.engine.contracts import OutputKind
 from transcoding.models import Rendition, Status, TranscodeJob, rendition
 
-# Parts of the models that have files of their own.
-__all__ = ["SEEING", "AccessRecord", "AccessRecordsAreFinal", "Erasure", "ErasureProof", "LegalHold", "Verb"]
+# Parts of the models, in files of their own.
+__all__ = [
+    "SEEING",
+    "AccessRecord",
+    "AccessRecordsAreFinal",
+    "Erasure",
+    "ErasureProof",
+    "LegalHold",
+    "Patient",
+    "SearchTerm",
+    "Verb",
+    "Viewing",
+]
 REFERENCE_BYTES = 8
+REFERENCE_START = re.compile(r"[0-9a-f]{4,}$")
 MAX_WRONG_BIRTH_DATES = 5
 LOCK_TIME = timedelta(minutes=15)
 REASON_HOLDS = timedelta(hours=1)
@@ -33,35 +50,6 @@ SILENCE = timedelta(minutes=10)
 
 def new_reference() -> str:
     return secrets.token_hex(REFERENCE_BYTES)
-
-
-class Patient(models.Model):
-    """A person in the care of one team. The same person in another team is another row."""
-
-    team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="patients")
-    record_number = models.CharField(max_length=40)
-    given_name = models.CharField(max_length=100)
-    family_name = models.CharField(max_length=100)
-    birth_date = models.DateField("date of birth")
-    mobile = models.CharField("mobile number", max_length=30, blank=True)
-    email = models.EmailField("e-mail address", blank=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["team", "record_number"], name="patient_record_number_unique_in_team"
-            ),
-        ]
-
-    @property
-    def name(self) -> str:
-        return f"{self.given_name} {self.family_name}"
-
-    @property
-    def age(self) -> int:
-        """Full years."""
-        today, born = timezone.localdate(), self.birth_date
-        return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
 class EncounterState(models.TextChoices):
@@ -91,6 +79,12 @@ class EncounterQuerySet(models.QuerySet["Encounter"]):
             at__gt=timezone.now() - REASON_HOLDS,
         )
         return self.filter(Exists(opened), erased_at__isnull=True)
+
+    def found_by(self, text: str, teams: Iterable[int]) -> "EncounterQuerySet":
+        """Those of these teams' patients by name or record number, or with a reference that begins so."""
+        start = text.strip().lower()
+        found = Q(patient__in=Patient.objects.found_by(text, teams))
+        return self.filter(found | Q(reference__startswith=start) if REFERENCE_START.match(start) else found)
 
     def in_state(self, state: EncounterState) -> "EncounterQuerySet":
         return self.annotate(
@@ -136,8 +130,8 @@ class Encounter(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="encounters"
     )
-    what_to_film = models.TextField(max_length=2000)
-    description = models.TextField("what the video shows", max_length=4000, blank=True)
+    what_to_film = EncryptedTextField(max_length=2000)
+    description = EncryptedTextField("what the video shows", max_length=4000, blank=True)
     """In the patient's own words."""
     consent_wording = models.CharField(max_length=20, blank=True)
     """Version of the wording that the patient agreed to."""
@@ -357,7 +351,7 @@ class Video(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     encounter = models.ForeignKey(Encounter, on_delete=models.PROTECT, related_name="videos")
-    original_name = models.CharField(max_length=255)
+    original_name = EncryptedCharField(max_length=255)
     """Private: shown to staff and to the patient who sent it; never in a key, a log or an argument."""
     announced_type = models.CharField(max_length=100, blank=True)
     size = models.BigIntegerField()

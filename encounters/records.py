@@ -36,6 +36,7 @@ class Verb(models.TextChoices):
     HOLD_PLACED = "legal hold placed"
     HOLD_RELEASED = "legal hold released"
     ERASED = "erased"
+    SECONDS_WATCHED = "seconds watched"
     CONVERSION_RETRIED = "conversion tried again"
     OPENED_WITH_REASON = "opened with a reason"
     RECORDS_VIEWED = "access records viewed"
@@ -82,6 +83,8 @@ class AccessRecord(models.Model):
     )
     address = models.GenericIPAddressField(null=True, blank=True)
     reason = models.CharField(max_length=500, blank=True)
+    seconds = models.PositiveIntegerField(null=True, blank=True)
+    """Of the film, for `SECONDS_WATCHED`."""
     previous = models.CharField(max_length=64, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
 

@@ -1,9 +1,10 @@
 from django.urls import path
 
-from encounters.views import audit, erasure, events, patient, staff, uploads
+from encounters.views import audit, erasure, events, find, patient, staff, uploads, watching
 
 urlpatterns = [
     path("", staff.worklist, name="worklist"),
+    path("find/", find.find, name="find"),
     path("encounters/new/", staff.encounter_new, name="encounter_new"),
     path("encounters/<slug:reference>/", staff.encounter_detail, name="encounter"),
     path("encounters/<slug:reference>/links/", staff.invitation_new, name="invitation_new"),
@@ -22,6 +23,7 @@ urlpatterns = [
     path("encounters/<slug:reference>/access.csv", audit.access_export, name="access_export"),
     path("videos/<uuid:pk>/", staff.video_detail, name="video"),
     path("videos/<uuid:pk>/play", staff.video_play, name="video_play"),
+    path("videos/<uuid:pk>/watched", watching.video_watched, name="video_watched"),
     path("videos/<uuid:pk>/live.mp4", staff.video_live, name="video_live"),
     path("videos/<uuid:pk>/poster", staff.video_poster, name="video_poster"),
     path("videos/<uuid:pk>/delete/", erasure.video_delete, name="video_delete"),

@@ -124,7 +124,7 @@ def _way_in(caller: Caller, team: Team, before: dict[str, str]) -> dict[str, str
 
 
 def _encounter(caller: Caller, team: Team, patient: Patient, what_to_film: str) -> Encounter:
-    known = Patient.objects.filter(team=team, record_number=patient.record_number).first()
+    known = Patient.objects.numbered(team, patient.record_number).first()
     return encounters.open_encounter(
         caller=caller, team=team, patient=known or patient, what_to_film=what_to_film
     )
@@ -132,7 +132,7 @@ def _encounter(caller: Caller, team: Team, patient: Patient, what_to_film: str) 
 
 def _something_to_see(caller: Caller, team: Team) -> None:
     """A second encounter, whose generated clip the worker converts as soon as it starts."""
-    if Patient.objects.filter(team=team, record_number="D-1002").exists():
+    if Patient.objects.numbered(team, "D-1002").exists():
         return
     patient = Patient(
         record_number="D-1002", given_name="Idris", family_name="Cole", birth_date=date(1971, 11, 9)

@@ -70,14 +70,30 @@ def address(name: str, *, schemes: Collection[str], default: str | environ.NoVal
 SECRET_LENGTH = 32
 
 
-def named_secrets(name: str) -> dict[str, str]:
+def named_secrets(name: str, *, default: str | environ.NoValue = "") -> dict[str, str]:
     """`name:secret,name:secret`, each secret of at least 32 characters."""
-    pairs = [pair.strip().partition(":") for pair in env(name, default="").split(",") if pair.strip()]
+    pairs = [pair.strip().partition(":") for pair in env(name, default=default).split(",") if pair.strip()]
     if any(not label or len(secret) < SECRET_LENGTH for label, _, secret in pairs):
         raise ImproperlyConfigured(
             f"{name} must look like name:secret, with secrets of {SECRET_LENGTH} characters or more."
         )
-    return {label: secret for label, _, secret in pairs}
+    named = {label: secret for label, _, secret in pairs}
+    if len(named) < len(pairs):
+        raise ImproperlyConfigured(f"{name} has two secrets of one name.")
+    return named
+
+
+def field_keys(name: str, own: str) -> dict[str, str]:
+    """Secrets whose first one is the present one. The demo has its own."""
+    found = named_secrets(name, default=in_demo(f"demo:{KEYS.get(own)}"))
+    if not found or any(len(label) > LONGEST_KEY_NAME for label in found):
+        raise ImproperlyConfigured(
+            f"{name} needs a name:secret, with names of {LONGEST_KEY_NAME} characters."
+        )
+    return found
+
+
+LONGEST_KEY_NAME = 40
 
 
 DEMO = flag("DEMO", default=True)
@@ -116,6 +132,10 @@ if not (HTTPS or DEMO):
     raise ImproperlyConfigured("BASE_URL must begin with https:// outside the demo.")
 SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
 """Older keys: what they signed or encrypted can still be read."""
+FIELD_KEYS = field_keys("FIELD_KEYS", "field_key")
+"""Encrypt what identifies a patient. The first one does it; what the others did can still be read."""
+FIELD_INDEX_KEYS = field_keys("FIELD_INDEX_KEYS", "field_index_key")
+"""Make the blind index by which patients are found."""
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
@@ -442,11 +462,12 @@ DATABASE_URL = address(
 DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(DATABASE_URL)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # WAL: readers never wait for a writer. IMMEDIATE: a transaction takes its write lock at the start,
-    # so that two of them queue instead of failing. FULL: a commit survives a power cut.
+    # so that two of them queue instead of failing. FULL: a commit survives a power cut. SECURE_DELETE: what
+    # was deleted or encrypted since is overwritten, not left in the file.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 30,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;",
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHE_URL = address("CACHE_URL", schemes=env.CACHE_SCHEMES, default="locmemcache://")

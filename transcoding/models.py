@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from transcoding.engine.contracts import FailureCode, OutputKind
 from transcoding.engine.messages import explain
-from transcoding.words import time_left
+from transcoding.words import clock, time_left
 
 
 class Runner(models.TextChoices):
@@ -318,8 +318,7 @@ class Rendition(models.Model):
     @property
     def clock(self) -> str:
         """The duration as minutes and seconds: `1:05`."""
-        minutes, seconds = divmod(round(self.duration or 0), 60)
-        return f"{minutes}:{seconds:02}"
+        return clock(self.duration or 0)
 
 
 class SeenNonce(models.Model):

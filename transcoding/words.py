@@ -14,6 +14,12 @@ def file_size(size: int) -> str:
     return f"{size / _GIGA:.1f}\N{NO-BREAK SPACE}GB"
 
 
+def clock(seconds: float) -> str:
+    """Minutes and seconds: `1:05`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes}:{seconds:02}"
+
+
 def time_left(seconds: float) -> str:
     """Of an estimate, so never to the second."""
     if seconds < _FEW:

@@ -1,6 +1,7 @@
 """Pages of the clinician."""
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import segno
@@ -17,6 +18,7 @@ from encounters.callers import staff
 from encounters.encounters import ReasonNeeded
 from encounters.forms import EncounterForm, ReasonForm
 from encounters.models import Channel, Encounter, EncounterState, Invitation, Verb, Video, VideoState
+from encounters.views.find import sought
 from encounters.views.keeping import card_context, erased_page, keeping
 from transcoding.http import HtmxRequest
 from transcoding.live import open_stream
@@ -36,12 +38,22 @@ def worklist(request: StaffRequest) -> HttpResponse:
     if request.user.is_admin:
         return redirect("conversions")
     rows = Encounter.objects.visible_to(request.user)
-    state = request.GET.get("state", "")
+    state, text = request.GET.get("state", ""), sought(request)
+    if text:
+        rows = rows.found_by(text, request.user.teams.values_list("pk", flat=True))
     if state in EncounterState.values:
         rows = rows.in_state(EncounterState(state))
     rows = rows.with_counts().order_by("-opened_at", "-pk")
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {"page": page, "state": state, "states": EncounterState.choices}
+    find = request.GET.get("find", "") if text else ""
+    context = {
+        "page": page,
+        "state": state,
+        "states": EncounterState.choices,
+        "sought": text,
+        "find": find,
+        "query": urlencode({"state": state} | ({"find": find} if find else {})),
+    }
     template = "encounters/worklist.html#rows" if request.htmx else "encounters/worklist.html"
     return render(request, template, context)
 

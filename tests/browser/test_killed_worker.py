@@ -24,8 +24,8 @@ send_file(caller=Caller(user=User.objects.get(email="clinician@clinic.example"))
 """
 STATE = """
 import json
-from transcoding.models import TranscodeJob
-job = TranscodeJob.objects.get(video__original_name="LONG.MOV")
+from encounters.models import Video
+job = next(video.job for video in Video.objects.with_job() if video.original_name == "LONG.MOV")
 print(json.dumps({"status": job.status, "attempt": job.attempt, "progress": job.progress,
                   "outcomes": [a.outcome for a in job.attempts.order_by("number")],
                   "details": [a.detail for a in job.attempts.order_by("number")],

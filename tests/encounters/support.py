@@ -4,8 +4,12 @@ import base64
 import hashlib
 import urllib.error
 import urllib.request
+from pathlib import Path
 
+from django.contrib.sessions.models import Session
+from django.db import connection
 from django.utils import timezone
+from django_q.models import OrmQ
 
 from encounters.models import Video
 from encounters.offers import SMALLEST_PART
@@ -109,3 +113,24 @@ def make_renditions(video):
     )
     Rendition.objects.create(kind=OutputKind.POSTER, object_key=poster, content_type="image/jpeg", **common)
     return mp4, poster
+
+
+def everything_stored():
+    """Every column of every row, with sessions and queued tasks unpacked."""
+    found = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608 - our own tables
+            found += cursor.fetchall()
+    found += [session.get_decoded() for session in Session.objects.all()]
+    found += [row.task for row in OrmQ.objects.all()]
+    return repr(found)
+
+
+def database_file():
+    """Every byte that the database keeps on the disk; none where another program keeps it."""
+    if connection.vendor != "sqlite":
+        return b""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return Path(connection.settings_dict["NAME"]).read_bytes()

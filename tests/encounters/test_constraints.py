@@ -14,6 +14,7 @@ from encounters.models import (
     Invitation,
     LegalHold,
     Patient,
+    SearchTerm,
     UploadPart,
     Video,
 )
@@ -27,6 +28,11 @@ NOW = timezone.now()
 
 def same_record_number(encounter):
     Patient.objects.create(team=encounter.team, record_number="R-17", birth_date=BIRTH_DATE)
+
+
+def one_search_term_twice(encounter):
+    for _ in range(2):
+        SearchTerm.objects.create(patient=encounter.patient, term=1)
 
 
 def invitation(encounter, **fields):
@@ -74,6 +80,7 @@ def update(**fields):
 
 VIOLATIONS = [
     ("patient_record_number_unique_in_team", same_record_number),
+    ("search_term_once_a_patient", one_search_term_twice),
     ("encounter_consent_has_a_wording", update(consent_wording="2026-11")),
     ("encounter_consent_has_a_wording", update(consent_diagnosis_at=NOW)),
     ("encounter_consent_begins_with_diagnosis", update(consent_record_at=NOW)),

@@ -3,14 +3,13 @@
 import urllib.error
 import urllib.request
 from datetime import timedelta
-from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from encounters.models import AccessRecord, Video
+from encounters.models import AccessRecord, Video, Viewing
 from tests.encounters.support import make_renditions, make_video
 from transcoding.models import Status
 
@@ -99,13 +98,20 @@ def test_a_viewing_is_recorded_once(staff_client, alice, ready):
     assert (record.user, record.video, record.encounter) == (alice, ready, ready.encounter)
 
 
-def test_a_later_viewing_is_recorded_anew(staff_client, ready, monkeypatch):
+def test_a_later_viewing_is_recorded_anew(staff_client, ready):
     staff_client.get(f"/videos/{ready.pk}/play")
-    later = timezone.now() + timedelta(seconds=901)
-    monkeypatch.setattr("encounters.playback.timezone", SimpleNamespace(now=lambda: later))
+    Viewing.objects.update(heard_at=timezone.now() - timedelta(seconds=901))
     staff_client.get(f"/videos/{ready.pk}/play")
 
     assert played().count() == 2
+
+
+def test_a_long_viewing_whose_address_is_renewed_stays_one(staff_client, ready):
+    for _ in range(3):
+        staff_client.get(f"/videos/{ready.pk}/play")
+        Viewing.objects.update(heard_at=timezone.now() - timedelta(seconds=800))
+
+    assert played().count() == 1
 
 
 def test_each_person_s_viewing_is_recorded(staff_client, bobs_client, alice, bob, ready):

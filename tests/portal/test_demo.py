@@ -7,9 +7,9 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from encounters.models import Encounter, Invitation, VideoState
+from encounters.models import Encounter, Invitation, Patient, VideoState
 from portal import demo
-from portal.accounts.models import Role, User
+from portal.accounts.models import Role, Team, User
 from tests.conftest import give_birth_date, tasks_waiting
 
 pytestmark = pytest.mark.django_db
@@ -45,7 +45,8 @@ def test_everybody_gets_in_by_what_is_written_and_shown(seeded, tmp_path, store)
 def test_starting_again_keeps_what_was_there(seeded, store):
     again = demo.seed()
 
-    (video,) = Encounter.objects.get(patient__record_number="D-1002").videos.all()
+    team = Team.objects.get()
+    (video,) = Encounter.objects.get(patient=Patient.objects.numbered(team, "D-1002").get()).videos.all()
     assert again == seeded
     assert (Encounter.objects.count(), Invitation.objects.count(), User.objects.count()) == (2, 1, 2)
     assert video.state == VideoState.WAITING

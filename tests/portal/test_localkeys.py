@@ -17,8 +17,15 @@ def test_they_are_made_once_and_kept(tmp_path):
     first, second = local_keys(tmp_path), local_keys(tmp_path)
 
     assert first == second
-    assert set(first) == {"secret_key", "s3_access_key", "s3_secret_key"}
-    assert len(first["secret_key"]) >= 50
+    assert set(first) == {"secret_key", "s3_access_key", "s3_secret_key", "field_key", "field_index_key"}
+    assert all(len(first[name]) >= 50 for name in ("secret_key", "field_key", "field_index_key"))
+
+
+def test_a_folder_of_an_older_version_gets_what_was_added(tmp_path):
+    (tmp_path / "keys.json").write_text('{"secret_key": "as it was"}')
+
+    assert local_keys(tmp_path)["secret_key"] == "as it was"
+    assert len(local_keys(tmp_path)["field_key"]) >= 50
 
 
 def test_each_folder_has_its_own(tmp_path):
@@ -28,8 +35,8 @@ def test_each_folder_has_its_own(tmp_path):
 def test_nobody_else_on_the_machine_may_read_them(tmp_path):
     local_keys(tmp_path)
 
-    assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"keys.json": 0o600, "field-keys.json": 0o600}
 
 
 def test_processes_that_start_at_once_agree(tmp_path, settings):
@@ -46,4 +53,5 @@ def test_processes_that_start_at_once_agree(tmp_path, settings):
     answers = {process.communicate(timeout=30)[0] for process in processes}
 
     assert [process.returncode for process in processes] == [0] * 4
-    assert answers == {f"{json.loads((tmp_path / 'var' / 'keys.json').read_text())}\n"}
+    kept = [json.loads((tmp_path / "var" / name).read_text()) for name in ("keys.json", "field-keys.json")]
+    assert answers == {f"{kept[0] | kept[1]}\n"}

@@ -13,6 +13,8 @@ PRODUCTION = {
     "DEMO": "false",
     "BASE_URL": "https://videos.example.org",
     "SECRET_KEY": "k" * 60,
+    "FIELD_KEYS": f"2026:{'f' * 32}",
+    "FIELD_INDEX_KEYS": f"2026:{'i' * 32}",
     "DATABASE_URL": "postgres://portal:secret@db.example.org/portal",
     "EMAIL_URL": "smtp://mail.example.org:25",
     "DEFAULT_FROM_EMAIL": "videos@example.org",
@@ -87,11 +89,11 @@ def test_without_any_it_is_the_demo(chosen):
 
 
 def test_its_secrets_are_made_and_not_constants(chosen, tmp_path):
-    names = ("SECRET_KEY", "S3_ACCESS_KEY", "S3_SECRET_KEY")
+    names = ("SECRET_KEY", "S3_ACCESS_KEY", "S3_SECRET_KEY", "FIELD_KEYS", "FIELD_INDEX_KEYS")
     one, again, two = (only(chosen(tmp_path / folder), *names) for folder in ("one", "one", "two"))
 
     assert one == again
-    assert not set(one.values()) & set(two.values())
+    assert all(one[name] != two[name] for name in names)
 
 
 def test_ports_move_the_addresses_along(chosen):
@@ -142,7 +144,17 @@ def test_a_queued_conversion_may_outlast_ffmpeg_s_own_limit(chosen):
 
 
 @pytest.mark.parametrize(
-    "name", ["BASE_URL", "SECRET_KEY", "DATABASE_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "S3_BUCKET"]
+    "name",
+    [
+        "BASE_URL",
+        "SECRET_KEY",
+        "FIELD_KEYS",
+        "FIELD_INDEX_KEYS",
+        "DATABASE_URL",
+        "EMAIL_URL",
+        "DEFAULT_FROM_EMAIL",
+        "S3_BUCKET",
+    ],
 )
 def test_production_does_not_start_without(complaint, name):
     assert name in complaint(**{key: value for key, value in PRODUCTION.items() if key != name})
@@ -177,6 +189,12 @@ def test_production_leaves_no_keys_on_the_disk(chosen, tmp_path):
         ("LAMBDA_ENDPOINT", "127.0.0.1"),
         ("CALLBACK_KEYS", "only-a-secret-of-at-least-thirty-two-characters"),
         ("CALLBACK_KEYS", "name:short"),
+        ("FIELD_KEYS", ""),
+        ("FIELD_KEYS", "k" * 40),
+        ("FIELD_KEYS", "new:short"),
+        ("FIELD_KEYS", f"{'n' * 41}:{'k' * 40}"),
+        ("FIELD_KEYS", f"one:{'k' * 40},one:{'l' * 40}"),
+        ("FIELD_INDEX_KEYS", " , "),
         ("LIVE_STREAMS", "-1"),
         ("BASE_URL", "videos.example.org"),
         ("BASE_URL", "https://videos.example.org/portal"),

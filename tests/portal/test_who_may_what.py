@@ -151,6 +151,7 @@ class World:
         bodies: dict[str, dict[str, Any]] = {
             "upload_new": {"data": announcement(b"another"), **JSON},
             "upload_parts": {"data": {"parts": [{"number": 1, "sha256": checksum(CONTENT)}]}, **JSON},
+            "video_watched": {"data": {"played": "[[0, 1.5]]"}},
             "encounter_open": {"data": {"reason": "The patient phoned."}},
             "encounter_hold": {"data": {"reason": "A complaint."}},
         }

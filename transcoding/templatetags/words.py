@@ -6,3 +6,4 @@ from transcoding import words
 
 register = template.Library()
 register.filter("file_size", words.file_size)
+register.filter("clock", words.clock)
