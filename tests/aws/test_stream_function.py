@@ -305,20 +305,9 @@ def apart(request, tmp_path, media):
 def heard_from(content, tmp_path):
     """Seconds from the beginning of the film until there is something to hear."""
     (tmp_path / "got.mp4").write_bytes(content)
-    raw = (
-        "-map",
-        "0:a",
-        "-af",
-        "aresample=async=1:first_pts=0",
-        "-ac",
-        "1",
-        "-ar",
-        "8000",
-        "-f",
-        "s16le",
-        "-",
-    )
-    samples = array("h", ffmpeg("-i", tmp_path / "got.mp4", *raw))
+    from_zero = ("-map", "0:a", "-af", "aresample=async=1:first_pts=0")
+    raw = ("-ac", "1", "-ar", "8000", "-f", "s16le", "-")
+    samples = array("h", ffmpeg("-i", tmp_path / "got.mp4", *from_zero, *raw))
     return next(at for at, sample in enumerate(samples) if abs(sample) > 500) / 8000
 
 
