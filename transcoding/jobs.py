@@ -43,7 +43,10 @@ logger = logging.getLogger(__name__)
 
 class NotRetryable(PortalError):
     code = "not_retryable"
-    message = "Only a conversion that failed can be tried again, and only if its video was stored."
+    message = (
+        "Only a conversion that has ended can be tried again, only if its video was stored, "
+        "and only where somebody converts."
+    )
     status = 409
 
 
@@ -194,6 +197,47 @@ def record_extras(attempt: TranscodeAttempt, result: TranscodeResult) -> bool:
     return True
 
 
+@transaction.atomic
+def record_replaced(attempt: TranscodeAttempt, result: TranscodeResult) -> bool:
+    """Note that film, poster and frame index of a video that could be watched before were made anew.
+
+    Its extras are still this attempt's to make. False: they are not, and nothing changed.
+    """
+    job = attempt.job
+    until = lease(_silence(Runner(attempt.runner)))
+    if result.extras != ExtrasOfResult.PENDING or not job.move_extras(
+        attempt.number, to=Extras.RUNNING, lease_expires_at=until
+    ):
+        return False
+    job.renditions.filter(kind__in=[output.kind for output in result.outputs]).delete()
+    _add_renditions(job, result)
+    return True
+
+
+@transaction.atomic
+def record_not_replaced(attempt: TranscodeAttempt, result: TranscodeResult) -> bool:
+    """File that a video that can be watched could not be converted again: it stays as it is.
+
+    False: that was not this attempt's to do, and nothing changed.
+    """
+    if result.outcome != Outcome.FAILED or not _keep_film(attempt):
+        return False
+    words = f"{result.code}: {result.detail}" if result.detail else str(result.code)
+    attempt.close(AttemptOutcome.FAILED, **_account(result) | {"detail": words})
+    return True
+
+
+def _keep_film(attempt: TranscodeAttempt) -> bool:
+    """End the work on a video that can be watched: nothing that was made before is lost."""
+    before = attempt.job.was_complete
+    to = Extras.DONE if before else Extras.LOST
+    kept = attempt.job.move_extras(attempt.number, to=to, lease_expires_at=None)
+    if kept:
+        extra = {"job": str(attempt.job_id), "attempt": attempt.number}
+        logger.warning("not converted again" if before else "extras lost", extra=extra)
+    return kept
+
+
 def _plan(result: TranscodeResult) -> dict[str, Any]:
     return {"video": result.video, "audio": result.audio, "reasons": list(result.reasons)}
 
@@ -214,6 +258,10 @@ def _account(result: TranscodeResult) -> dict[str, Any]:
 
 def _replace_renditions(job: TranscodeJob, result: TranscodeResult) -> None:
     job.renditions.all().delete()
+    _add_renditions(job, result)
+
+
+def _add_renditions(job: TranscodeJob, result: TranscodeResult) -> None:
     Rendition.objects.bulk_create(
         Rendition(
             job=job,
@@ -265,8 +313,7 @@ def _end_attempt(attempt: TranscodeAttempt, outcome: AttemptOutcome, detail: str
 def _give_up(attempt: TranscodeAttempt, detail: str) -> bool:
     """After the last attempt. What can be watched already stays so, without its extras."""
     job = attempt.job
-    if job.move_extras(attempt.number, to=Extras.LOST, lease_expires_at=None):
-        logger.warning("extras lost", extra={"job": str(job.pk), "attempt": attempt.number})
+    if _keep_film(attempt):
         return True
     failed = job.move_attempt(
         attempt.number,
@@ -285,25 +332,38 @@ def _give_up(attempt: TranscodeAttempt, detail: str) -> bool:
 def retry(job: TranscodeJob, runner: Runner | None = None) -> None:
     """Queue a failed or cancelled job again, with as many attempts as a new one has; if told so, elsewhere.
 
+    One that succeeded is converted again where a runner is named. It stays watchable throughout: the new
+    film takes the old one's place once it is made, and if it cannot be made, nothing changes.
+
     Raises `NotRetryable`, also for what was refused before anything was stored.
     """
-    runner = _available(runner or Runner(job.runner))
-    moved = job.is_retryable and job.move(
-        Status.FAILED,
-        Status.CANCELLED,
+    fresh: dict[str, Any] = {
+        "attempt_limit": job.attempt + settings.MAX_ATTEMPTS,
+        "available_at": timezone.now(),
+        "runner": _available(runner or Runner(job.runner)),
+    }
+    if runner and job.is_repeatable:
+        moved = job.repeat(**fresh)
+    else:
+        moved = job.is_retryable and _requeue(job, Status.FAILED, Status.CANCELLED, **fresh)
+    if not moved:
+        raise NotRetryable
+    queue.ring(job)
+    logger.info("job retried", extra={"job": str(job.pk), "runner": job.runner})
+
+
+def _requeue(job: TranscodeJob, *sources: Status, **changes: Any) -> bool:
+    """As if it had never been tried, but for its attempts."""
+    return job.move(
+        *sources,
         to=Status.QUEUED,
         failure_code="",
         failure_detail="",
         progress=0.0,
         finished_at=None,
-        attempt_limit=job.attempt + settings.MAX_ATTEMPTS,
-        available_at=timezone.now(),
-        runner=runner,
+        lease_expires_at=None,
+        **changes,
     )
-    if not moved:
-        raise NotRetryable
-    queue.ring(job)
-    logger.info("job retried", extra={"job": str(job.pk), "runner": runner})
 
 
 @transaction.atomic

@@ -43,6 +43,7 @@ class Extras(models.TextChoices):
     """No attempt is left; the video can be watched all the same."""
 
 
+SETTLED = frozenset({Extras.DONE, Extras.LOST})
 FINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
 AT_WORK = Q(status=Status.RUNNING) | Q(extras=Extras.RUNNING)
 """A worker holds the lease."""
@@ -141,6 +142,31 @@ class TranscodeJob(models.Model):
         return self.status in {Status.FAILED, Status.CANCELLED} and self.attempt_limit > 0
 
     @property
+    def is_repeatable(self) -> bool:
+        """Succeeded, and nobody is at work on it: it can be converted again, while its film stays."""
+        return self.status == Status.SUCCEEDED and self.extras in SETTLED
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self.is_final and self.extras not in {Extras.RUNNING, Extras.WAITING}
+
+    @property
+    def was_complete(self) -> bool:
+        """Whether some attempt made everything, extras too: what is made now is made again."""
+        return any(attempt.outcome == AttemptOutcome.SUCCEEDED for attempt in self.attempts.all())
+
+    @property
+    def last_try_failed(self) -> bool:
+        """Whether what was complete before could not be made again."""
+        tries = sorted(self.attempts.all(), key=lambda attempt: attempt.number)
+        return self.was_complete and tries[-1].outcome != AttemptOutcome.SUCCEEDED
+
+    @property
+    def runner_now(self) -> Runner:
+        return Runner(self.runner)
+
+    @property
     def short_id(self) -> str:
         return str(self.id)[:8]
 
@@ -180,6 +206,10 @@ class TranscodeJob(models.Model):
     def take_extras(self, **changes: Any) -> bool:
         """Have waiting extras made, if nobody else was first."""
         return self._change(Q(extras=Extras.WAITING), extras=Extras.RUNNING, **changes)
+
+    def repeat(self, **changes: Any) -> bool:
+        """Have what succeeded made once more, if nobody is at work on it."""
+        return self._change(Q(status=Status.SUCCEEDED, extras__in=SETTLED), extras=Extras.WAITING, **changes)
 
     def _change(self, condition: Q, **changes: Any) -> bool:
         moved = type(self).objects.filter(condition, pk=self.pk).update(**changes)

@@ -138,7 +138,13 @@ def _file(attempt: TranscodeAttempt, result: TranscodeResult | None) -> bool:
         return False
     if jobs.record_result(attempt, result):
         return True
-    return result.extras == Extras.DONE and jobs.record_extras(attempt, result)
+    match result.extras:
+        case Extras.DONE:
+            return jobs.record_extras(attempt, result)
+        case Extras.PENDING:
+            return jobs.record_replaced(attempt, result)
+        case Extras.NONE:
+            return jobs.record_not_replaced(attempt, result)
 
 
 def _is_current(attempt: TranscodeAttempt) -> bool:

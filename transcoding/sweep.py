@@ -57,7 +57,8 @@ def _file(attempt: TranscodeAttempt, result: TranscodeResult) -> bool:
     if result.extras == Extras.DONE:
         return jobs.record_result(attempt, result) or jobs.record_extras(attempt, result)
     if not jobs.record_result(attempt, result):
-        return False
+        jobs.record_replaced(attempt, result)  # what is in the store is told as it is
+        return jobs.record_not_replaced(attempt, result)
     if result.extras == Extras.PENDING:
         jobs.record_loss(attempt)
     return True

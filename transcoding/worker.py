@@ -102,11 +102,12 @@ def convert(job_id: str) -> str:
 
 
 def _convert(attempt: TranscodeAttempt, work: Path) -> str:
-    """The whole conversion. For extras that were lost it runs once more: what is there is replaced."""
+    """The whole conversion. For extras that were lost, or by an admin's wish, it runs once more."""
     again = attempt.job.status == Status.SUCCEEDED
+    record_ready = jobs.record_replaced if again else jobs.record_result
 
     def on_ready(result: TranscodeResult) -> None:
-        if not again and not jobs.record_result(attempt, result):
+        if not record_ready(attempt, result):
             raise LeaseLost
 
     with Heartbeat(attempt) as heartbeat:
@@ -114,7 +115,7 @@ def _convert(attempt: TranscodeAttempt, work: Path) -> str:
     if result.outcome == Outcome.SUCCEEDED:
         filed = jobs.record_extras(attempt, result)
     elif again:
-        filed = jobs.record_fault(attempt, f"The second conversion failed: {result.code}")
+        filed = jobs.record_not_replaced(attempt, result)
     else:
         filed = jobs.record_result(attempt, result)
     return str(result.outcome) if filed else "lease lost"

@@ -174,7 +174,7 @@ def test_what_did_not_fail_is_not_tried_again(admin_client, status):
     answer = admin_client.post(f"/conversions/{job.pk}/retry/")
 
     assert answer.status_code == 409
-    assert "Only a conversion that failed can be tried again" in answer.content.decode()
+    assert "Only a conversion that has ended can be tried again" in answer.content.decode()
     assert TranscodeJob.objects.get().status == status
 
 
