@@ -36,7 +36,9 @@ def first_fragment(store: S3Store, key: str) -> Callable[[Path], None]:
 
 def by_itself(store: S3Store, key: str) -> Callable[[Path], None]:
     def run(output: Path) -> None:
-        address = store.client.generate_presigned_url("get_object", Params={"Bucket": "bench", "Key": key})
+        address = store.client.generate_presigned_url(
+            "get_object", Params={"Bucket": store.bucket, "Key": key}
+        )
         encode = ("-vf", "scale=1280:-2", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "23")
         fragments = (
             "-movflags",

@@ -88,6 +88,7 @@ def links(count: int) -> list[str]:
     """Addresses of links to so many encounters, whose patients have consented."""
     team = Team.objects.create(code="bench", name="Bench")
     user = User.objects.create_user("bench@clinic.example", "a long password", name="B", role=Role.CLINICIAN)
+    user.teams.add(team)
     caller = Caller(user=user)
     made = []
     for number in range(count):

@@ -23,6 +23,8 @@ MAX_WRONG_BIRTH_DATES = 5
 LOCK_TIME = timedelta(minutes=15)
 SILENCE = timedelta(minutes=10)
 """The slowest line that we know carries a part in less."""
+LAST_PART_TAKES = timedelta(minutes=3)
+"""For so long after a request of the sender's a card looks often whether its video is there."""
 
 
 def new_reference() -> str:
@@ -296,7 +298,12 @@ class VideoQuerySet(models.QuerySet["Video"]):
         return self.filter(VIDEO_STATES[state])
 
     def with_job(self) -> "VideoQuerySet":
-        return self.select_related("job", "encounter__patient").prefetch_related("job__renditions")
+        """With all that its card shows; adds `last_part_signed`."""
+        last = UploadPart.objects.filter(
+            video=OuterRef("pk"), number__gt=(OuterRef("size") - 1) / OuterRef("part_size")
+        )
+        related = self.select_related("job", "encounter__patient").prefetch_related("job__renditions")
+        return related.annotate(last_part_signed=Exists(last))
 
 
 class Video(models.Model):
@@ -376,6 +383,12 @@ class Video(models.Model):
     def continues_until(self) -> datetime:
         """For so long an interrupted upload waits for the rest."""
         return self.created_at + timedelta(days=settings.UPLOAD_RESUME_DAYS)
+
+    @property
+    def is_about_to_arrive(self) -> bool:
+        """Whether its last part is on its way, so that it may be whole any moment. Wants `with_job()`."""
+        lately = self.active_at > timezone.now() - LAST_PART_TAKES
+        return self.state == VideoState.UPLOADING and lately and bool(self.__dict__.get("last_part_signed"))
 
     @property
     def is_watchable_live(self) -> bool:

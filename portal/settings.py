@@ -208,6 +208,8 @@ LAMBDA_EVENT_SECONDS = whole("LAMBDA_EVENT_SECONDS", default=300, at_least=30)
 """Until the bucket's event counts as lost, and we call the function ourselves."""
 CALLBACK_KEYS = named_secrets("CALLBACK_KEYS")
 """Name to secret of whoever may report on conversions; several while one replaces another."""
+LAMBDA_FALLBACK = choice("LAMBDA_FALLBACK", default="none", among={"none", "local"})
+"""Who does what the function has no time or disk for: `local`, a worker; `none`, an admin decides."""
 if TRANSCODE_RUNNER == "lambda" and not (LAMBDA_FUNCTION and CALLBACK_KEYS):
     raise ImproperlyConfigured("TRANSCODE_RUNNER=lambda needs LAMBDA_FUNCTION and CALLBACK_KEYS.")
 LIVE_STREAMS = whole("LIVE_STREAMS", default=2, at_least=0)

@@ -27,6 +27,7 @@ from transcoding.engine.contracts import (
 )
 from transcoding.errors import PortalError
 from transcoding.models import (
+    BEYOND_THE_FUNCTION,
     AttemptOutcome,
     Extras,
     Rendition,
@@ -152,6 +153,8 @@ def heartbeat(attempt: TranscodeAttempt, progress: float, seconds_left: float | 
 def record_result(attempt: TranscodeAttempt, result: TranscodeResult) -> bool:
     """File what the engine said, once. False: the job is no longer this attempt's, and nothing changed."""
     job = attempt.job
+    if _worker_shall_try(job, result.code):
+        return _hand_to_worker(attempt) and attempt.close(AttemptOutcome.FAILED, **_words(result))
     succeeded = result.outcome == Outcome.SUCCEEDED
     more = succeeded and result.extras == ExtrasOfResult.PENDING
     extras = (Extras.RUNNING if more else Extras.DONE) if succeeded else Extras.NONE
@@ -222,9 +225,42 @@ def record_not_replaced(attempt: TranscodeAttempt, result: TranscodeResult) -> b
     """
     if result.outcome != Outcome.FAILED or not _keep_film(attempt):
         return False
-    words = f"{result.code}: {result.detail}" if result.detail else str(result.code)
-    attempt.close(AttemptOutcome.FAILED, **_account(result) | {"detail": words})
+    attempt.close(AttemptOutcome.FAILED, **_words(result))
     return True
+
+
+def _words(result: TranscodeResult) -> dict[str, Any]:
+    """The account of a failure that only its attempt tells, not the job."""
+    words = f"{result.code}: {result.detail}" if result.detail else str(result.code)
+    return _account(result) | {"detail": words}
+
+
+def _worker_shall_try(job: TranscodeJob, code: FailureCode | None) -> bool:
+    """Whether a worker takes over what the function could not do: once, and if there are workers."""
+    return (
+        settings.LAMBDA_FALLBACK == Runner.LOCAL
+        and job.runner == Runner.LAMBDA
+        and code in {*BEYOND_THE_FUNCTION, FailureCode.WORKER_LOST}
+        and not job.attempts.filter(runner=Runner.LOCAL).exists()
+    )
+
+
+def _hand_to_worker(attempt: TranscodeAttempt) -> bool:
+    job = attempt.job
+    moved = job.move_attempt(
+        attempt.number,
+        to=Status.QUEUED,
+        runner=Runner.LOCAL,
+        progress=0.0,
+        seconds_left=None,
+        lease_expires_at=None,
+        attempt_limit=job.attempt + settings.MAX_ATTEMPTS,
+        available_at=timezone.now(),
+    )
+    if moved:
+        queue.ring(job)
+        logger.warning("handed to a worker", extra={"job": str(job.pk), "attempt": attempt.number})
+    return moved
 
 
 def _keep_film(attempt: TranscodeAttempt) -> bool:
@@ -315,6 +351,8 @@ def _give_up(attempt: TranscodeAttempt, detail: str) -> bool:
     job = attempt.job
     if _keep_film(attempt):
         return True
+    if _worker_shall_try(job, FailureCode.WORKER_LOST):
+        return _hand_to_worker(attempt)
     failed = job.move_attempt(
         attempt.number,
         to=Status.FAILED,

@@ -47,6 +47,8 @@ SETTLED = frozenset({Extras.DONE, Extras.LOST})
 FINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
 AT_WORK = Q(status=Status.RUNNING) | Q(extras=Extras.RUNNING)
 """A worker holds the lease."""
+BEYOND_THE_FUNCTION = frozenset({FailureCode.TIMED_OUT, FailureCode.TOO_LARGE})
+"""Failures of the function that may be due to its own time and disk: a worker has more of both."""
 FAILURE_CODES = [(code.value, code.value) for code in FailureCode]
 
 
@@ -173,7 +175,14 @@ class TranscodeJob(models.Model):
     @property
     def explanation(self) -> str:
         """What the failure means, for a person; empty if there is none."""
+        if self.is_beyond_function:  # no fault of the video's, and no reason to ask for a shorter one
+            return explain(FailureCode.WORKER_LOST)
         return explain(FailureCode(self.failure_code)) if self.failure_code else ""
+
+    @property
+    def is_beyond_function(self) -> bool:
+        """Whether it failed in Lambda alone, by what may be the function's own limits."""
+        return self.runner == Runner.LAMBDA and self.failure_code in BEYOND_THE_FUNCTION
 
     @property
     def percent(self) -> int:
