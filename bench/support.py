@@ -17,7 +17,7 @@ from transcoding.engine.convert import Converted, convert
 
 REPOSITORY = Path(__file__).parents[1]
 CACHE = REPOSITORY / "var" / "bench"
-_ENGINE_NICE = 5
+_ENGINE_NICE = 10
 """The engine makes way for web pages. Everybody here does, or the comparison would be unfair."""
 
 SCENE = (

@@ -372,6 +372,7 @@ class Conversion:
                 stall_seconds=limits.stall_seconds,
                 memory_bytes=limits.memory_bytes,
                 file_bytes=limits.output_bytes,
+                nice=10,
             ),
             on_output=on_output,
             on_tick=on_tick or self._tick,

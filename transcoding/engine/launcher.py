@@ -27,8 +27,6 @@ NETWORK, FILES, CALLS, CHILDREN = "network", "files", "calls", "children"
 converter has no use for, sockets first among them; no processes of its own, only threads."""
 _MOST_PROCESSES = 1024
 """And threads, which count as such: x264 alone starts three for two cores."""
-_NICE = 5
-"""A page that somebody waits for comes before a conversion."""
 
 MOST_BYTES = 128 * 1024
 """Of one request."""
@@ -155,7 +153,7 @@ def serve(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
 def become(request: dict[str, Any]) -> NoReturn:
     """Run `arguments` in `folder`, under `limits` and `layers`, with `readable` and nothing else."""
     os.chdir(request["folder"])
-    os.setpriority(os.PRIO_PROCESS, 0, max(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+    os.setpriority(os.PRIO_PROCESS, 0, max(request["nice"], os.getpriority(os.PRIO_PROCESS, 0)))
     _limit_processes(_running_here())
     for layer in request["layers"]:
         _LAYERS[layer](request["readable"])

@@ -62,6 +62,8 @@ class Budget:
     file_bytes: int
     """Of any one file that it writes."""
     stdout_bytes: int | None = None
+    nice: int = 5
+    """Web pages go first, then what somebody waits for; a conversion makes way for both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +167,7 @@ def run(
         environment=_ENVIRONMENT,
         limits=_limits(budget),
         readable=readable,
+        nice=budget.nice,
     )
     try:
         stopped = _attend(child, watch, tail, on_output, on_tick)

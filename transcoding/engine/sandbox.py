@@ -50,6 +50,7 @@ def start(
     environment: Mapping[str, str],
     limits: Sequence[tuple[int, int]],
     readable: Sequence[Path] = (),
+    nice: int = 5,
 ) -> Child:
     """Start the program in `folder`. It dies with the thread that called this.
 
@@ -65,6 +66,7 @@ def start(
             "layers": layers(),
             "readable": [*map(str, (*readable, *_linked(folder))), *_needed_by(program)],
             "parent": os.getpid(),
+            "nice": nice,
         }
     )
 
