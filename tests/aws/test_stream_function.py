@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from array import array
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -280,6 +281,81 @@ def test_of_several_variants_the_best_that_fits_is_taken(media, segments):
     answer = serve(asked(url=media.put("/master.m3u8", f"#EXTM3U\n{variants}".encode())))
     assert is_mp4(answer.body)
     assert "/film.m3u8" in {path for path, _ in media.requests}
+
+
+@pytest.fixture(params=["mpegts", "fmp4"])
+def apart(request, tmp_path, media):
+    """An HLS film whose sound is a rendition of its own and begins a second late; the master playlist."""
+    folder = tmp_path / "apart"
+    folder.mkdir()
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=6")
+    sound = ("-itsoffset", "1", "-f", "lavfi", "-i", "sine=frequency=440:duration=5")
+    hls = ("-f", "hls", "-hls_time", "2", "-hls_list_size", "0", "-hls_segment_type", request.param)
+    names = ("-master_pl_name", "master.m3u8", "-hls_segment_filename", folder / "%v-%d.seg")
+    renditions = ("-var_stream_map", "a:0,agroup:sound,default:yes,name:sound v:0,agroup:sound,name:picture")
+    ffmpeg(
+        *picture, *sound, "-map", "0:v", "-map", "1:a", *H264, "-g", "50", "-c:a", "aac",
+        *hls, *names, *renditions, "-hls_fmp4_init_filename", "%v-init.mp4", folder / "%v.m3u8",
+    )  # fmt: skip
+    for path in folder.iterdir():
+        media.put(f"/{path.name}", path.read_bytes())
+    return (folder / "master.m3u8").read_text()
+
+
+def heard_from(content, tmp_path):
+    """Seconds from the beginning of the film until there is something to hear."""
+    (tmp_path / "got.mp4").write_bytes(content)
+    from_zero = ("-map", "0:a", "-af", "aresample=async=1:first_pts=0")
+    raw = ("-ac", "1", "-ar", "8000", "-f", "s16le", "-")
+    samples = array("h", ffmpeg("-i", tmp_path / "got.mp4", *from_zero, *raw))
+    return next(at for at, sample in enumerate(samples) if abs(sample) > 500) / 8000
+
+
+def test_sound_that_is_a_rendition_of_its_own_comes_with_the_film_and_in_time(media, apart, tmp_path):
+    answer = serve(asked(url=media.put("/master.m3u8", apart.encode())))
+
+    assert answer.trailers == {}
+    assert frames(answer.body, tmp_path) == 150
+    assert heard_from(answer.body, tmp_path) == pytest.approx(1.0, abs=0.1)
+    assert {"/sound-0.seg", "/sound-2.seg", "/picture-2.seg"} <= {path for path, _ in media.requests}
+
+
+@pytest.mark.parametrize(
+    ("sound", "status", "code"),
+    [
+        ("https://127.0.0.1/sound.m3u8", 403, "host_not_allowed"),
+        ("https://evil.example.test/sound.m3u8", 403, "address_not_allowed"),
+        ("file:///etc/passwd", 400, "https_only"),
+        ("to-loopback.m3u8", 403, "host_not_allowed"),
+        ("to-elsewhere.m3u8", 403, "address_not_allowed"),
+        ("goes-on.m3u8", 422, "playlist_not_finished"),
+        ("text.m3u8", 422, "not_a_video"),
+        ("missing.m3u8", 404, "source_missing"),
+    ],
+)
+def test_the_sound_s_playlist_leads_nowhere_else_either(media, segments, sound, status, code):
+    media.put("/film.m3u8", segments.encode())
+    media.put("/to-loopback.m3u8", playlist("/s0.ts", "https://127.0.0.1/secret.ts"))
+    media.put("/to-elsewhere.m3u8", playlist("https://evil.example.test/latest/meta-data"))
+    media.put("/goes-on.m3u8", playlist("/s0.ts", end=""))
+    media.put("/text.m3u8", playlist("/text.ts"))
+    media.put("/text.ts", b"root:x:0:0")
+    master = (
+        f'#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="s",NAME="s",DEFAULT=YES,URI="{sound}"\n'
+        '#EXT-X-STREAM-INF:BANDWIDTH=1000,AUDIO="s"\nfilm.m3u8\n'
+    )
+
+    answer = serve(asked(url=media.put("/master.m3u8", master.encode())))
+
+    assert (answer.prelude["statusCode"], answer.body) == (status, b'{"code": "%s"}' % code.encode())
+
+
+def test_sound_that_breaks_off_is_told_as_a_film_that_does(media, apart):
+    media.put("/sound-1.seg", status=500)
+
+    answer = serve(asked(url=media.put("/master.m3u8", apart.encode())))
+
+    assert answer.prelude["statusCode"] != 200 or answer.trailers
 
 
 def playlist(*segments, end="#EXT-X-ENDLIST\n", before=""):

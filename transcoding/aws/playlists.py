@@ -1,6 +1,6 @@
 """HLS: a playlist's segments as one file, each fetched under the same guard as everything else.
 
-Source: RFC 8216, sections 4.3.2 (segments, byte ranges, maps, keys) and 4.3.4 (variants).
+Source: RFC 8216, sections 4.3.2 (segments, byte ranges, maps, keys) and 4.3.4 (variants, renditions).
 """
 
 from collections.abc import Iterator
@@ -30,9 +30,9 @@ class PlaylistSource:
 
     size: int | None = None
 
-    def __init__(self, fetcher: Fetcher, url: str) -> None:
+    def __init__(self, fetcher: Fetcher, segments: list[_Segment]) -> None:
         self._fetcher = fetcher
-        self._segments = _segments(fetcher, url)
+        self._segments = segments
         for origin in {_origin(segment.url): segment.url for segment in self._segments}.values():
             fetcher.guard.check(origin)  # refused before the first byte, not in the middle
 
@@ -73,10 +73,24 @@ def _origin(url: str) -> str:
     return url.split("/", 3)[2]
 
 
-def _segments(fetcher: Fetcher, url: str) -> list[_Segment]:
-    playlist = _loaded(fetcher, url)
+def opened(fetcher: Fetcher, url: str) -> tuple[PlaylistSource, PlaylistSource | None]:
+    """The film, and its sound where that is a rendition of its own."""
+    playlist, sound = _loaded(fetcher, url), ""
     if playlist.is_variant:
-        playlist = _loaded(fetcher, _variant(playlist))
+        variant = _variant(playlist)
+        playlist, sound = _loaded(fetcher, str(variant.absolute_uri)), _sound(variant)
+    film = PlaylistSource(fetcher, _segments(playlist))
+    return film, PlaylistSource(fetcher, _segments(_loaded(fetcher, sound))) if sound else None
+
+
+def _sound(variant: m3u8.Playlist) -> str:
+    """Address of the sound that the variant's author would have played; empty if it is in the film itself."""
+    group = [media for media in variant.media if media.type == "AUDIO"]
+    group.sort(key=lambda media: (media.default != "YES", media.autoselect != "YES"))
+    return str(group[0].absolute_uri) if group and group[0].uri else ""
+
+
+def _segments(playlist: m3u8.M3U8) -> list[_Segment]:
     if playlist.is_variant:
         raise FetchRefused(422, "playlist_in_playlist")
     if not playlist.is_endlist:
@@ -98,7 +112,7 @@ def _loaded(fetcher: Fetcher, url: str) -> m3u8.M3U8:
         raise FetchRefused(422, "not_a_playlist") from error
 
 
-def _variant(playlist: m3u8.M3U8) -> str:
+def _variant(playlist: m3u8.M3U8) -> m3u8.Playlist:
     """The best that is no larger than a screen needs; else the smallest."""
 
     def lines(variant: m3u8.Playlist) -> int:
@@ -108,7 +122,7 @@ def _variant(playlist: m3u8.M3U8) -> str:
     if not variants:
         raise FetchRefused(422, "playlist_empty")
     fitting = [variant for variant in variants if lines(variant) <= _TALLEST]
-    return str((fitting or variants[:1])[-1].absolute_uri)
+    return (fitting or variants[:1])[-1]
 
 
 def _in_order(playlist: m3u8.M3U8) -> Iterator[_Segment]:

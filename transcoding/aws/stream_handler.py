@@ -69,10 +69,10 @@ def handler(event: dict[str, Any], context: Context) -> Response:
     with ExitStack() as held:
         try:
             wanted = _wanted(event)
-            source = _source(wanted, held)
+            source, sound = _source(wanted)
             if method == "HEAD":
                 return Response(headers=_headers(wanted))
-            pieces = stream(source, settings.work_dir(), _limits(context))
+            pieces = stream(source, settings.work_dir(), _limits(context), sound)
             held.callback(pieces.close)
             first = next(pieces)
         except (Refused, FetchRefused) as refusal:
@@ -137,14 +137,14 @@ def _wanted(event: dict[str, Any]) -> dict[str, str]:
     return wanted
 
 
-def _source(wanted: dict[str, str], held: ExitStack) -> ByteSource:
-    """Raises `Refused`, `FetchRefused`, `BadInput`."""
+def _source(wanted: dict[str, str]) -> tuple[ByteSource, ByteSource | None]:
+    """The film, and its sound if that lies elsewhere. Raises `Refused`, `FetchRefused`, `BadInput`."""
     if key := wanted.get("key"):
         if not (keys.is_source(key) or keys.is_playable(key)):
             raise Refused(HTTPStatus.BAD_REQUEST, "no_such_key")
-        return S3Source(_store(), key)
+        return S3Source(_store(), key), None
     source = HttpSource(_fetcher(), wanted["url"])
-    return playlists.PlaylistSource(_fetcher(), source.url) if playlists.is_playlist(source) else source
+    return playlists.opened(_fetcher(), source.url) if playlists.is_playlist(source) else (source, None)
 
 
 def _limits(context: Context) -> StreamLimits:

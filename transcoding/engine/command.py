@@ -143,10 +143,18 @@ def _every(interval: float) -> str:
     return rf"select=isnan(prev_selected_t)+gte(t-prev_selected_t\,{interval - HAIR:.6f})"
 
 
-def streamed(plan: Plan, limits: Limits, pipe: str) -> list[str]:
-    """A fragmented MP4 on standard output, a fifth of a second at a time, from a pipe."""
-    opened = _opened(pipe, plan.container, limits, probesize=_STREAM_PROBE, analyzeduration=1_000_000)
-    streams = [opened[str(index)] for index in (plan.video.index, plan.audio.index) if index is not None]
+def streamed(plan: Plan, limits: Limits, pipe: str, sound: tuple[str, str] | None = None) -> list[str]:
+    """A fragmented MP4 on standard output, a fifth of a second at a time, from a pipe.
+
+    `sound`: pipe and container of the plan's audio, if it is not in the film. Both are of one clock: what
+    lies between their beginnings stays between them.
+    """
+    looks = {"probesize": _STREAM_PROBE, "analyzeduration": 1_000_000}
+    film = _opened(pipe, plan.container, limits, **looks)
+    heard = _opened(*sound, limits, **looks, isync=0) if sound else film
+    streams = [film[str(plan.video.index)]]
+    if plan.audio.index is not None:
+        streams.append(heard[str(plan.audio.index)])
     options = {
         **_NAMELESS,
         **_video_options(plan.video, _AT_ONCE),

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from transcoding.engine import command
@@ -30,8 +30,10 @@ from transcoding.engine.sources import ByteSource, Pieces, SourceFailed, in_read
 _PREFIX = 2 * 1024**2
 """Bytes that the probe sees, beyond an index that comes first."""
 _MOST_PREFIX = 72 * 1024**2
-_PIPE = "source"
-_HEAD = "head"
+_SOUND_PREFIX = 64 * 1024
+"""Bytes that it sees of sound that comes by itself: more would take long to come."""
+_PIPES = ("source", "sound")
+_HEADS = ("head", "sound head")
 _PIECES = 32
 """Of at most 64 KiB each, that may wait for the client before ffmpeg has to."""
 _MOST_BOX = 64 * 1024**2
@@ -66,36 +68,67 @@ class StreamLimits:
     conversion: Limits = field(default_factory=lambda: Limits(long_side=1280))
 
 
-def stream(source: ByteSource, workdir: Path, limits: StreamLimits) -> Pieces:
+def stream(
+    source: ByteSource, workdir: Path, limits: StreamLimits, sound: ByteSource | None = None
+) -> Pieces:
     """The video as whole fragments of an MP4: first its header, then a fifth of a second at a time.
+
+    `sound`: where it is, if not in `source`. Both share all limits.
 
     Before the first bytes, raises `BadInput`, `BudgetReached` and what the source raises; later, the kinds
     of `StreamEnded`. Closing it kills ffmpeg and empties the folder; so does whatever ends it.
     """
     folder = Path(tempfile.mkdtemp(prefix="stream-", dir=workdir))
     deadline = time.monotonic() + limits.seconds
-    reading = _until(deadline, in_reading_order(source))
+    sources = (source,) if sound is None else (source, sound)
+    readings = [_until(deadline, in_reading_order(one)) for one in sources]
     try:
-        head = _Head(reading, folder / _HEAD)
-        chosen = _plan(head.path, limits.conversion)
-        os.mkfifo(folder / _PIPE, 0o600)
-        feeder = _Feeder(folder / _PIPE, head.then_the_rest(), limits.source_bytes)
-        arguments = command.streamed(chosen, limits.conversion, _PIPE)
+        heads = [
+            _Head(reading, folder / name, enough)
+            for reading, name, enough in zip(readings, _HEADS, (_PREFIX, _SOUND_PREFIX), strict=False)
+        ]
+        arguments = _arguments([head.path for head in heads], limits.conversion)
+        fed = _Fed(limits.source_bytes)
+        pipes = [folder / name for name in _PIPES[: len(heads)]]
+        for pipe in pipes:
+            os.mkfifo(pipe, 0o600)
+        feeders = [_Feeder(pipe, head.then_the_rest(), fed) for pipe, head in zip(pipes, heads, strict=True)]
         converter = _Converter(folder, arguments, _budget(limits))
         try:
-            yield from _within(limits.output_bytes, deadline, _Fragments(), feeder, converter)
+            yield from _within(limits.output_bytes, deadline, _Fragments(), feeders, converter)
         finally:
-            feeder.stop()
+            for feeder in feeders:
+                feeder.stop()
             converter.stop()
     finally:
-        _close(reading)
+        for reading in readings:
+            _close(reading)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _arguments(heads: list[Path], limits: Limits) -> list[str]:
+    film, *sounds = heads
+    chosen = _plan(film, limits)
+    if not sounds:
+        return command.streamed(chosen, limits, _PIPES[0])
+    heard = _sound_plan(film, sounds[0], limits)
+    with_sound = replace(chosen, audio=heard.audio)
+    return command.streamed(with_sound, limits, _PIPES[0], (_PIPES[1], heard.container))
 
 
 def _plan(head: Path, limits: Limits) -> Plan:
     """A closer look is only taken where it could forbid a copy: somebody waits for the first picture."""
     chosen = plan(probe(head, limits, look_inside=False), limits)
     return plan(probe(head, limits), limits) if chosen.copies else chosen
+
+
+def _sound_plan(film: Path, sound: Path, limits: Limits) -> Plan:
+    """As if picture and sound were in the sound's file. Raises `BadInput` if there is no sound to be had."""
+    pictures = probe(film, limits, look_inside=False).video
+    heard = plan(replace(probe(sound, limits, look_inside=False), video=pictures), limits)
+    if heard.audio.index is None:
+        raise BadInput(FailureCode.UNSUPPORTED_CODEC, "The sound's own rendition holds none.")
+    return heard
 
 
 def _until(deadline: float, pieces: Iterator[bytes]) -> Pieces:
@@ -122,17 +155,17 @@ def _budget(limits: StreamLimits) -> Budget:
 class _Head:
     """The beginning of the source in a file, for the probe; it is not fetched twice."""
 
-    def __init__(self, reading: Iterator[bytes], path: Path) -> None:
+    def __init__(self, reading: Iterator[bytes], path: Path, enough: int) -> None:
+        """`enough`: bytes, beyond an index that comes first."""
         self.path = path
         self._reading = reading
-        enough = _PREFIX
-        written = 0
+        prefix, written = enough, 0
         with path.open("wb") as file:
             for chunk in reading:
                 file.write(chunk)
                 written += len(chunk)
-                if len(chunk) > _PREFIX:  # an index in one piece: the samples shall be seen too
-                    enough = written + _PREFIX
+                if len(chunk) > prefix:  # an index in one piece: the samples shall be seen too
+                    enough = written + prefix
                 if written >= min(enough, _MOST_PREFIX):
                     break
 
@@ -143,12 +176,26 @@ class _Head:
         yield from self._reading
 
 
+class _Fed:
+    """What all feeders together have given, and may give."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self._left -= count
+            if self._left < 0:
+                raise SourceFailed("The source is larger than a stream may be.")
+
+
 class _Feeder:
     """Fills the pipe from a thread of its own, as fast as ffmpeg reads."""
 
-    def __init__(self, pipe: Path, pieces: Iterator[bytes], most: int) -> None:
+    def __init__(self, pipe: Path, pieces: Iterator[bytes], fed: _Fed) -> None:
         self.error: Exception | None = None
-        self._pipe, self._pieces, self._most = pipe, pieces, most
+        self._pipe, self._pieces, self._fed = pipe, pieces, fed
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stream feeder", daemon=True)
         self._thread.start()
@@ -180,11 +227,8 @@ class _Feeder:
         return None
 
     def _fill(self, end: int) -> None:
-        fed = 0
         for piece in self._pieces:
-            fed += len(piece)
-            if fed > self._most:
-                raise SourceFailed("The source is larger than a stream may be.")
+            self._fed.add(len(piece))
             self._write(end, memoryview(piece))
             if self._stopping.is_set():
                 return
@@ -302,7 +346,7 @@ class _Fragments:
 
 
 def _within(
-    most: int, deadline: float, fragments: _Fragments, feeder: _Feeder, converter: _Converter
+    most: int, deadline: float, fragments: _Fragments, feeders: list[_Feeder], converter: _Converter
 ) -> Iterator[bytes]:
     sent = 0
     while (piece := converter.piece(_TICK)) is not None:
@@ -314,17 +358,17 @@ def _within(
         if groups:
             sent += len(groups)
             yield groups
-    _raise_if_incomplete(feeder, converter, is_begun=sent > 0)
+    _raise_if_incomplete(feeders, converter, is_begun=sent > 0)
     if rest := fragments.rest():
         yield rest
 
 
-def _raise_if_incomplete(feeder: _Feeder, converter: _Converter, *, is_begun: bool) -> None:
+def _raise_if_incomplete(feeders: list[_Feeder], converter: _Converter, *, is_begun: bool) -> None:
     """Before the first bytes, what is wrong is the video's fault or the source's; later, the stream ends."""
-    if feeder.error is not None:
-        if isinstance(feeder.error, StreamEnded) or (isinstance(feeder.error, EngineError) and not is_begun):
-            raise feeder.error
-        raise SourceBroke("The source could not be read to its end.") from feeder.error
+    for error in (feeder.error for feeder in feeders if feeder.error is not None):
+        if isinstance(error, StreamEnded) or (isinstance(error, EngineError) and not is_begun):
+            raise error
+        raise SourceBroke("The source could not be read to its end.") from error
     try:
         converter.raise_if_broken()
     except ConversionBroke as error:
