@@ -11,17 +11,15 @@ terraform {
 }
 
 resource "aws_s3_object" "functions" {
-  bucket      = var.packages_bucket
-  key         = "${var.name}/functions-${filesha256("${var.packages}/functions.zip")}.zip"
-  source      = "${var.packages}/functions.zip"
-  source_hash = filesha256("${var.packages}/functions.zip")
+  bucket = var.packages_bucket
+  key    = "${var.name}/functions-${filesha256("${var.packages}/functions.zip")}.zip"
+  source = "${var.packages}/functions.zip"
 }
 
 resource "aws_s3_object" "ffmpeg_layer" {
-  bucket      = var.packages_bucket
-  key         = "${var.name}/ffmpeg-layer-${filesha256("${var.packages}/ffmpeg-layer.zip")}.zip"
-  source      = "${var.packages}/ffmpeg-layer.zip"
-  source_hash = filesha256("${var.packages}/ffmpeg-layer.zip")
+  bucket = var.packages_bucket
+  key    = "${var.name}/ffmpeg-layer-${filesha256("${var.packages}/ffmpeg-layer.zip")}.zip"
+  source = "${var.packages}/ffmpeg-layer.zip"
 }
 
 locals {
