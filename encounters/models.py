@@ -19,12 +19,12 @@ from transcoding.engine.contracts import OutputKind
 from transcoding.models import Rendition, Status, TranscodeJob, rendition
 
 REFERENCE_BYTES = 8
+LAST_PART_TAKES = timedelta(minutes=3)
+"""For so long after a request of the sender's a card looks often whether its video is there."""
 MAX_WRONG_BIRTH_DATES = 5
 LOCK_TIME = timedelta(minutes=15)
 SILENCE = timedelta(minutes=10)
 """The slowest line that we know carries a part in less."""
-LAST_PART_TAKES = timedelta(minutes=3)
-"""For so long after a request of the sender's a card looks often whether its video is there."""
 
 
 def new_reference() -> str:

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from encounters.models import UploadPart, Video, VideoState
+from encounters.models import Video, VideoState
 from tests.encounters.support import make_renditions, make_video
 from transcoding.models import Status, TranscodeJob
 
@@ -80,23 +80,6 @@ def test_an_upload_that_stands_still_is_said_to_be_interrupted(staff_client, enc
 
     assert "Interrupted: nothing has come for 2 days." in page
     assert "is sending" not in page
-
-
-@pytest.mark.parametrize(
-    ("signed", "minutes_ago", "often"),
-    [(3, 0, True), (2, 0, False), (3, 10, False)],
-    ids=["last part under way", "another part under way", "sender gone"],
-)
-def test_it_looks_often_only_while_the_last_part_is_under_way(
-    staff_client, encounter, signed, minutes_ago, often
-):
-    video = make_video(encounter, "IMG_0042.MOV", size=2 * 8 * 1024**2 + 1, part_size=8 * 1024**2)
-    UploadPart.objects.create(video=video, number=signed, sha256="x" * 44)
-    Video.objects.update(active_at=timezone.now() - timedelta(minutes=minutes_ago))
-
-    page = staff_client.get(f"/videos/{video.pk}/", headers=HTMX).content.decode()
-
-    assert f'hx-trigger="every {"500ms" if often else "2s"}"' in page
 
 
 def test_a_ready_one_is_a_player(card):
