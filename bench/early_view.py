@@ -32,9 +32,9 @@ from portal.accounts.models import User
 from transcoding.models import Status, TranscodeJob
 from transcoding.store import object_store
 
-LENGTHS = (30, 120, 240)
+LENGTHS = (30, 240, 120)
 LONG = 120
-"""Seconds of the film that is waited for until it is converted, once."""
+"""Seconds of the film that is waited for until it is converted, once, at the end."""
 GOAL = 2.0
 PATIENCE = 300_000
 WATCH = """
@@ -142,7 +142,7 @@ def portal(encounters: int) -> Iterator[list[str]]:
     try:
         yield stack.links(encounters)
     finally:
-        workers.terminate()
+        workers.kill()  # its children end with it
         workers.wait()
         running.stop()
 
@@ -158,11 +158,11 @@ def main() -> None:
     with portal(options.runs * len(films)) as links, desk() as page:
         turns = itertools.product(range(options.runs), LENGTHS)
         for link, (run, seconds) in zip(links, turns, strict=True):
-            to_the_end = run == 0 and seconds == LONG
+            to_the_end = run == options.runs - 1 and seconds == LONG
             steps = watched(page, invited(link), link, films[seconds], to_the_end=to_the_end)
             print(f"{seconds} s: " + ", ".join(f"{name} {at:.2f}" for name, at in steps.items()), flush=True)
             found[seconds].append(steps)
-    table([row(films[seconds], seconds, steps) for seconds, steps in found.items()])
+    table([row(films[seconds], seconds, steps) for seconds, steps in sorted(found.items())])
     middle = {seconds: median(one["picture"] for one in steps) for seconds, steps in found.items()}
     print(f"\n{middle[LONG]:.2f} s to the first picture of two minutes (goal: {GOAL:.0f})")
     print(f"{middle[240] / middle[30]:.2f} times as long for eight times the film")

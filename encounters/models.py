@@ -19,8 +19,10 @@ from transcoding.engine.contracts import OutputKind
 from transcoding.models import Rendition, Status, TranscodeJob, rendition
 
 REFERENCE_BYTES = 8
-LAST_PART_TAKES = timedelta(minutes=3)
-"""For so long after a request of the sender's a card looks often whether its video is there."""
+ABOUT_TO_ARRIVE = 64 * 1024**2
+"""Bytes that are left when a card begins to look often whether its video is there: 5 s at 100 Mbit/s."""
+SENDER_GONE = timedelta(minutes=3)
+"""Without a request of the sender's, after which it looks no more often than before."""
 MAX_WRONG_BIRTH_DATES = 5
 LOCK_TIME = timedelta(minutes=15)
 SILENCE = timedelta(minutes=10)
@@ -298,12 +300,11 @@ class VideoQuerySet(models.QuerySet["Video"]):
         return self.filter(VIDEO_STATES[state])
 
     def with_job(self) -> "VideoQuerySet":
-        """With all that its card shows; adds `last_part_signed`."""
-        last = UploadPart.objects.filter(
-            video=OuterRef("pk"), number__gt=(OuterRef("size") - 1) / OuterRef("part_size")
-        )
+        """With all that its card shows; adds `nearly_sent`: whether its last parts are under way."""
+        late = (OuterRef("size") - 1 - ABOUT_TO_ARRIVE) / OuterRef("part_size")
+        last = UploadPart.objects.filter(video=OuterRef("pk"), number__gt=late)
         related = self.select_related("job", "encounter__patient").prefetch_related("job__renditions")
-        return related.annotate(last_part_signed=Exists(last))
+        return related.annotate(nearly_sent=Exists(last))
 
 
 class Video(models.Model):
@@ -386,9 +387,9 @@ class Video(models.Model):
 
     @property
     def is_about_to_arrive(self) -> bool:
-        """Whether its last part is on its way, so that it may be whole any moment. Wants `with_job()`."""
-        lately = self.active_at > timezone.now() - LAST_PART_TAKES
-        return self.state == VideoState.UPLOADING and lately and bool(self.__dict__.get("last_part_signed"))
+        """Whether its last parts are on their way, so that it may be whole soon. Wants `with_job()`."""
+        lately = self.active_at > timezone.now() - SENDER_GONE
+        return self.state == VideoState.UPLOADING and lately and bool(self.__dict__.get("nearly_sent"))
 
     @property
     def is_watchable_live(self) -> bool:

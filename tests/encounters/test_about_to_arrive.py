@@ -1,4 +1,4 @@
-"""The card of a video whose last part is under way."""
+"""The card of a video whose last parts are under way."""
 
 from datetime import timedelta
 
@@ -13,13 +13,13 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.parametrize(
     ("signed", "minutes_ago", "often"),
-    [(3, 0, True), (2, 0, False), (3, 10, False)],
-    ids=["last part under way", "another part under way", "sender gone"],
+    [(20, 0, True), (12, 0, True), (11, 0, False), (20, 10, False)],
+    ids=["last part under way", "64 MiB left", "more left", "sender gone"],
 )
-def test_it_looks_often_only_while_the_last_part_is_under_way(
+def test_it_looks_often_only_while_the_last_parts_are_under_way(
     staff_client, encounter, signed, minutes_ago, often
 ):
-    video = make_video(encounter, "IMG_0042.MOV", size=2 * 8 * 1024**2 + 1, part_size=8 * 1024**2)
+    video = make_video(encounter, "IMG_0042.MOV", size=19 * 8 * 1024**2 + 1, part_size=8 * 1024**2)
     UploadPart.objects.create(video=video, number=signed, sha256="x" * 44)
     Video.objects.update(active_at=timezone.now() - timedelta(minutes=minutes_ago))
 
