@@ -11,4 +11,5 @@ class TranscodingConfig(AppConfig):
         keep = schedules.every(1, "transcoding.sweep.sweep")
         post_migrate.connect(keep, sender=self, weak=False, dispatch_uid="sweep")
         cluster.die_with_the_cluster()
+        cluster.make_way()
         checks.register_all()

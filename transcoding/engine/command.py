@@ -149,7 +149,7 @@ def streamed(plan: Plan, limits: Limits, pipe: str, sound: tuple[str, str] | Non
     `sound`: pipe and container of the plan's audio, if it is not in the film. Both are of one clock: what
     lies between their beginnings stays between them.
     """
-    looks = {"probesize": _STREAM_PROBE, "analyzeduration": 1_000_000}
+    looks: dict[str, Any] = {"probesize": _STREAM_PROBE, "analyzeduration": 1_000_000}
     film = _opened(pipe, plan.container, limits, **looks)
     heard = _opened(*sound, limits, **looks, isync=0) if sound else film
     streams = [film[str(plan.video.index)]]

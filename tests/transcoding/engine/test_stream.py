@@ -1,6 +1,7 @@
 """A video as it comes: whole fragments, first bytes at once, and nothing left behind."""
 
 import contextlib
+import os
 import gc
 import threading
 import time
@@ -205,6 +206,14 @@ def test_whatever_is_given_is_whole(workdir, film):
         sent += piece
         kinds = [kind for kind, _ in boxes(sent)]
         assert kinds[-1] in ("moov", "mdat", "mfra")
+
+
+def test_it_makes_way_for_pages_and_goes_before_conversions(workdir, film):
+    pieces = stream(Memory(film, pause=0.05), workdir, StreamLimits())
+    with contextlib.closing(pieces):
+        next(pieces)
+        nice = {os.getpriority(os.PRIO_PROCESS, pid) for pid in processes_in(workdir)}
+    assert nice == {max(5, os.getpriority(os.PRIO_PROCESS, 0))}
 
 
 def test_closing_it_kills_ffmpeg_and_empties_the_folder(workdir, film):
