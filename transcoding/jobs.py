@@ -207,10 +207,7 @@ def record_replaced(attempt: TranscodeAttempt, result: TranscodeResult) -> bool:
     Its extras are still this attempt's to make. False: they are not, and nothing changed.
     """
     job = attempt.job
-    until = lease(_silence(Runner(attempt.runner)))
-    if result.extras != ExtrasOfResult.PENDING or not job.move_extras(
-        attempt.number, to=Extras.RUNNING, lease_expires_at=until
-    ):
+    if result.extras != ExtrasOfResult.PENDING or not job.move_extras(attempt.number, to=Extras.RUNNING):
         return False
     job.renditions.filter(kind__in=[output.kind for output in result.outputs]).delete()
     _add_renditions(job, result)

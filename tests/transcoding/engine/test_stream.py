@@ -1,8 +1,8 @@
 """A video as it comes: whole fragments, first bytes at once, and nothing left behind."""
 
 import contextlib
-import os
 import gc
+import os
 import threading
 import time
 
