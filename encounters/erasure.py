@@ -8,7 +8,8 @@ is killed in between leaves to the next run what it needs.
 
 import logging
 import time
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -19,8 +20,8 @@ from django_q.tasks import async_task
 
 from encounters import holds, retention
 from encounters.callers import PORTAL, Caller
-from encounters.disposal import Erasure, ErasureProof, Why
-from encounters.models import Encounter, Patient, Verb, Video
+from encounters.disposal import Erasure, ErasureProof, Why, digest_of
+from encounters.models import AccessRecord, Encounter, Patient, Verb, Video
 from transcoding import erasing
 from transcoding.engine.store import StoreError
 from transcoding.errors import PortalError
@@ -306,22 +307,41 @@ def look_again() -> int:
 
     Scheduled every hour; looks for a week.
     """
-    lately = {"erased_at__gt": timezone.now() - LOOK_AGAIN_FOR}
-    found = 0
+    since = timezone.now() - LOOK_AGAIN_FOR
     try:
-        for encounter in Encounter.objects.filter(**lately):
-            found += _erase_leftovers(encounter, None, erasing.Place(prefix=f"{encounter.reference}/"))
-        for video in Video.objects.filter(**lately, encounter__erased_at=None).select_related("encounter"):
-            found += _erase_leftovers(video.encounter, video, erasing.place_of(video.source_key))
+        return len(list(leftovers(erase=True, since=since)))
     except StoreError as error:
         logger.warning("not looked again", extra={"code": error.code})
-    return found
+        return 0
 
 
-def _erase_leftovers(encounter: Encounter, video: Video | None, place: erasing.Place) -> bool:
+def leftovers(*, erase: bool, since: datetime | None = None) -> Iterator[str]:
+    """Where something is in the store of what was erased; with `erase`, it is erased too.
+
+    Raises `StoreError`.
+    """
+    lately = {"erased_at__gt": since} if since else {"erased_at__isnull": False}
+    for encounter in Encounter.objects.filter(**lately):
+        place = erasing.Place(prefix=f"{encounter.reference}/")
+        if _is_left(encounter, None, place, erase=erase):
+            yield f"encounter {encounter.reference}"
+    for video in Video.objects.filter(**lately, encounter__erased_at=None).select_related("encounter"):
+        if _is_left(video.encounter, video, erasing.place_of(video.source_key), erase=erase):
+            yield f"video {video.pk}"
+
+
+def forged_proofs() -> Iterator[str]:
+    """Proofs that say something else than when they were written, one sentence each."""
+    for proof in ErasureProof.objects.order_by("pk"):
+        named = AccessRecord.objects.filter(verb=Verb.ERASED, reason__endswith=f"proof {proof.digest}")
+        if digest_of(proof) != proof.digest or not named.exists():
+            yield f"Proof {proof.pk} was changed."
+
+
+def _is_left(encounter: Encounter, video: Video | None, place: erasing.Place, *, erase: bool) -> bool:
     found, now = erasing.inventory(place), timezone.now()
-    if not found:
-        return False
+    if not found or not erase:
+        return bool(found)
     erasing.empty(place)
     with transaction.atomic():
         proof = ErasureProof.objects.create(

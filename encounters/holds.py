@@ -2,6 +2,7 @@
 
 from django.db import transaction
 from django.utils import timezone
+from django_q.tasks import async_task
 
 from encounters.callers import Caller
 from encounters.disposal import Erasure, LegalHold
@@ -36,7 +37,6 @@ def release(*, caller: Caller, encounter: Encounter) -> None:
     Encounter.objects.select_for_update().get(pk=encounter.pk)
     unreleased = encounter.holds.filter(released_at__isnull=True)
     if unreleased.update(released_by=caller.user, released_at=timezone.now()):
-        Erasure.objects.open().filter(encounter=encounter, not_before__lte=timezone.now()).update(
-            next_try_at=timezone.now()
-        )
+        for erasure in Erasure.objects.open().filter(encounter=encounter, not_before__lte=timezone.now()):
+            async_task("encounters.erasure.erase", erasure.pk, group="erase")
         caller.record(Verb.HOLD_RELEASED, encounter=encounter)

@@ -99,7 +99,15 @@ def convert(job_id: str) -> str:
         raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        _let_go(attempt)
+
+
+def _let_go(attempt: TranscodeAttempt) -> None:
+    """Whoever waits to erase what this conversion was about may do so now."""
+    try:
         erasing.let_go(attempt)
+    except DatabaseError:  # they wait no longer than for a worker that was killed
+        logger.warning("not let go", extra={"job": str(attempt.job_id)})
 
 
 def _convert(attempt: TranscodeAttempt, work: Path) -> str:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.apps import apps
 from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 
@@ -22,6 +23,7 @@ from encounters.models import (
     Video,
     VideoState,
 )
+from tests.conftest import drop_triggers
 from tests.encounters.support import begin, make_renditions, make_video, send
 from transcoding.engine.keys import result_key
 from transcoding.engine.store import StoreError
@@ -260,6 +262,8 @@ def test_custody_does_not_call_it_lost(video, alice, capsys):
     erasure.erase(deleted(video, alice))
 
     call_command("verify_custody")
+    call_command("verify_custody", str(video.pk))
+    assert "1 videos, each as recorded; 1 erased." in capsys.readouterr().out
     video.refresh_from_db()
     assert list(custody.problems(video)) == []
     assert custody.record_of(video)["erased"]["proofs"] == [ErasureProof.objects.get().digest]
@@ -400,6 +404,31 @@ def test_what_turns_up_later_is_erased_too(encounter, video, store, alice):
     assert list(store.keys()) == []
     assert ErasureProof.objects.filter(why=Why.LEFTOVER).count() == 1
     assert erasure.look_again() == 0
+
+
+def test_whoever_restored_a_backup_is_told_and_can_erase_again(encounter, video, store, alice, capsys):
+    keys = sorted(store.keys())
+    erasure.erase(withdrawn(encounter, alice))
+    call_command("verify_erasures")
+    for key in keys:
+        store.put(key, b"from a backup", "video/mp4")
+
+    with pytest.raises(CommandError):
+        call_command("verify_erasures")
+    assert f"Something of encounter {encounter.reference} is in the store." in capsys.readouterr().err
+    call_command("verify_erasures", "--erase")
+    call_command("verify_erasures")
+    assert list(store.keys()) == []
+
+
+def test_a_proof_that_somebody_changed_is_found(video, alice, capsys):
+    erasure.erase(deleted(video, alice))
+    drop_triggers("erasure_proof_update")
+    ErasureProof.objects.update(why=Why.EXPIRED)
+
+    with pytest.raises(CommandError):
+        call_command("verify_erasures")
+    assert "was changed." in capsys.readouterr().err
 
 
 def test_a_video_that_was_never_deleted_is_never_erased(encounter, video, store):

@@ -18,9 +18,10 @@ class Command(BaseCommand):
         parser.add_argument("video", nargs="*", type=UUID, help="ids; without any, all that were received")
 
     def handle(self, *args: Any, video: list[UUID], **options: Any) -> None:
-        videos = Video.objects.received().select_related("job", "encounter").order_by("created_at", "pk")
+        every = Video.objects.select_related("job", "encounter").order_by("created_at", "pk")
+        videos = every.received()
         if video:
-            videos = videos.filter(pk__in=video)
+            videos = every.filter(pk__in=video, received_at__isnull=False)
             if videos.count() != len(set(video)):
                 raise CommandError("One of these videos does not exist, or was never received.")
         found = checked = 0
@@ -36,4 +37,5 @@ class Command(BaseCommand):
             ) from error
         if found:
             raise CommandError(f"{found} objects are not what was recorded, in {checked} videos.")
-        self.stdout.write(f"{checked} videos, each as recorded.")
+        erased = videos.filter(erased_at__isnull=False).count()
+        self.stdout.write(f"{checked} videos, each as recorded{f'; {erased} erased' if erased else ''}.")
