@@ -46,10 +46,10 @@ OF_DEMOS = (
     "1949-02-08",
 )
 """Patients whom only other processes see: of the demo, and of the tests that use it in a browser."""
-SHORTEST = 5
-"""Letters of what is looked for: what is shorter turns up by chance."""
+SHORTEST, LONG = 5, 8
+"""Letters of what is looked for: what is shorter than the first turns up by chance, in a digest or a token;
+what is shorter than the second counts as a word of its own only."""
 WORD = re.compile(r"[\w-]{32,}")
-INVITATION = "Please send your video to your clinic"
 
 
 class Leaks:
@@ -73,18 +73,27 @@ class Leaks:
 
     def found(self) -> list[str]:
         """One line for each thing that turned up where it must not."""
+        private = {word: _pattern(word) for word in self.private}
         return sorted(
             {
                 f"{what!r} in {where}, first in {test}: {_around(text, what)}"
                 for (where, text), test in self._said.items()
-                for what in self._in(text)
+                for what in self._in(text, private)
             }
         )
 
-    def _in(self, text: str) -> Iterator[str]:
+    def _in(self, text: str, private: dict[str, re.Pattern[str]]) -> Iterator[str]:
         folded = text.casefold()
-        yield from (word for word in self.private if word.casefold() in folded)
+        for word, pattern in private.items():
+            if word.casefold() in folded and pattern.search(folded):
+                yield word
         yield from self.tokens.intersection(WORD.findall(text))
+
+
+def _pattern(word: str) -> re.Pattern[str]:
+    end = "" if len(word) >= LONG else r"(?![^\W_])"
+    start = "" if len(word) >= LONG else r"(?<![^\W_])"
+    return re.compile(start + re.escape(word.casefold()) + end)
 
 
 def _around(text: str, what: str) -> str:
@@ -147,7 +156,7 @@ def _new_token() -> str:
 
 def _note_message(message: EmailMessage) -> None:
     text = message.message().as_string()
-    if message.subject == INVITATION:
+    if message.to and message.to[0] in leaks.private:
         text = text.replace(f"To: {message.to[0]}\n", "")
         text = re.sub(rf"{re.escape(settings.BASE_URL)}/u/[\w-]+/", "", text)
     leaks.said("an e-mail", text)
@@ -167,6 +176,9 @@ def _note_rows() -> None:
 
 class Scan:
     """The plugin. `tests/conftest.py` registers it, and `store` tells it the keys of each test."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
 
     def pytest_sessionstart(self) -> None:
         logging.getLogger().addHandler(_LogLines())
