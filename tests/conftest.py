@@ -29,6 +29,7 @@ from portal.accounts import factors
 from portal.accounts.invitations import trust_address
 from portal.accounts.models import Role, Team, User
 from portal.logging import JsonFormatter, NoSecrets
+from tests.leaks import Scan, leaks
 from transcoding.engine.binaries import find_ffmpeg
 from transcoding.engine.contracts import FailureCode
 from transcoding.engine.store import S3Store
@@ -40,6 +41,10 @@ QUERIES_FOR_A_RECORD = 3 if connection.vendor == "postgresql" else 2
 """An access record is read for the last digest, then added; PostgreSQL takes a lock before."""
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SHARED_MEDIA = Path(settings.BASE_DIR).parent / "shared" / "media"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Scan(), "leaks")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -113,11 +118,13 @@ def _seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Store]:
 
 
 @pytest.fixture
-def store(_seaweed: S3Store) -> S3Store:
+def store(_seaweed: S3Store) -> Iterator[S3Store]:
     """A real S3 server with an empty bucket."""
     for key in list(_seaweed.keys()):
         _seaweed.delete(key)
-    return _seaweed
+    yield _seaweed
+    for key in list(_seaweed.keys()):
+        leaks.said("an object key", key)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from django.conf import settings
 
 from portal.seaweed import free_port
 from tests.aws import tools
+from tests.leaks import log_file
 
 PATH = "/2015-03-31/functions/function/invocations"
 HANDLER = "transcoding.aws.transcode_handler.handler"
@@ -66,6 +67,7 @@ class Emulated:
     ) -> None:
         os.killpg(self._process.pid, 9)
         self._process.wait()
+        log_file(self._log)
 
     @property
     def log(self) -> str:

@@ -20,6 +20,7 @@ from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from portal.seaweed import free_port
+from tests.leaks import left_by_demo
 
 START_SECONDS = 300
 expect.set_options(timeout=20_000)  # a busy machine is no failure
@@ -97,11 +98,15 @@ def running(var: Path, environment: dict[str, str]) -> Iterator[Demo]:
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+    keys: list[str] = []
     try:
-        yield Demo(environment, _access(var, process), process)
+        started = Demo(environment, _access(var, process), process)
+        yield started
+        keys = [entry.key for entry in started.bucket().objects.all()]
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(30)
+        left_by_demo(var, keys)
 
 
 def _access(var: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:

@@ -150,14 +150,14 @@ def cloud(moto, live_server, settings, tmp_path, monkeypatch):
 def test_a_film_dropped_into_the_bucket_plays_in_the_browser(
     cloud, encounter, alice, live_server, desk, short_clip
 ):
-    key = f"{encounter.reference}/IMG_0001.MOV"
+    key = f"{encounter.reference}/DROPPED_1.MOV"
     cloud.s3.put_object(Bucket=BUCKET, Key=key, Body=short_clip.read_bytes())
 
     cloud.deliver()
 
     video = Video.objects.get()
-    assert (video.original_name, video.job.status) == ("IMG_0001.MOV", Status.SUCCEEDED)
-    made = cloud.s3.head_object(Bucket=BUCKET, Key=f"{encounter.reference}/IMG_0001.web.mp4")
+    assert (video.original_name, video.job.status) == ("DROPPED_1.MOV", Status.SUCCEEDED)
+    made = cloud.s3.head_object(Bucket=BUCKET, Key=f"{encounter.reference}/DROPPED_1.web.mp4")
     assert (made["ContentType"], made["ServerSideEncryption"]) == ("video/mp4", "AES256")
     assert cloud.dead() == []
 
@@ -182,7 +182,7 @@ def test_a_film_dropped_into_the_bucket_plays_in_the_browser(
 
 def test_an_event_that_comes_twice_is_one_conversion(cloud, encounter, short_clip):
     cloud.s3.put_object(
-        Bucket=BUCKET, Key=f"{encounter.reference}/IMG_0001.MOV", Body=short_clip.read_bytes()
+        Bucket=BUCKET, Key=f"{encounter.reference}/DROPPED_1.MOV", Body=short_clip.read_bytes()
     )
     cloud.deliver()
     for body in list(cloud.delivered):
@@ -197,7 +197,7 @@ def test_an_event_that_comes_twice_is_one_conversion(cloud, encounter, short_cli
 
 
 def test_a_broken_film_is_told_and_leaves_no_dead_letter(cloud, encounter):
-    cloud.s3.put_object(Bucket=BUCKET, Key=f"{encounter.reference}/IMG_0001.MOV", Body=b"Dear doctor")
+    cloud.s3.put_object(Bucket=BUCKET, Key=f"{encounter.reference}/DROPPED_1.MOV", Body=b"Dear doctor")
 
     cloud.deliver()
 

@@ -26,7 +26,7 @@ def begun(key):
 @pytest.fixture
 def dropped(db, encounter):
     """The key of a film that somebody put into the bucket by hand."""
-    return f"{encounter.reference}/IMG_0001.MOV"
+    return f"{encounter.reference}/DROPPED_1.MOV"
 
 
 def test_a_film_dropped_into_the_bucket_becomes_a_video(dropped, encounter, staff_client):
@@ -35,9 +35,9 @@ def test_a_film_dropped_into_the_bucket_becomes_a_video(dropped, encounter, staf
     video = Video.objects.get()
     assert answer.accepted
     assert answer.request.source_key == dropped
-    assert (video.encounter, video.original_name, video.size) == (encounter, "IMG_0001.MOV", len(CONTENT))
+    assert (video.encounter, video.original_name, video.size) == (encounter, "DROPPED_1.MOV", len(CONTENT))
     assert (video.job.status, video.job.runner) == (Status.RUNNING, Runner.LAMBDA)
-    assert "IMG_0001.MOV" in staff_client.get(f"/encounters/{encounter.reference}/").content.decode()
+    assert "DROPPED_1.MOV" in staff_client.get(f"/encounters/{encounter.reference}/").content.decode()
 
 
 def test_that_it_was_found_is_recorded(dropped):
@@ -54,7 +54,7 @@ def test_twice_is_once(dropped):
 
 @pytest.mark.django_db(transaction=True)
 def test_at_once_is_once(encounter):
-    key = f"{encounter.reference}/IMG_0001.MOV"
+    key = f"{encounter.reference}/DROPPED_1.MOV"
 
     answers = at_once(*[lambda: begun(key).accepted] * 2)
 
@@ -70,7 +70,8 @@ def test_a_local_portal_adopts_it_and_converts_it_itself(dropped, settings):
 
 
 @pytest.mark.parametrize(
-    "key", ["0123456789abcdef/IMG_0001.MOV", "{}/letter.pdf", "{}/IMG_0001.web.mp4", "{}/a/b.mov", "IMG.MOV"]
+    "key",
+    ["0123456789abcdef/DROPPED_1.MOV", "{}/dropped.pdf", "{}/DROPPED_1.web.mp4", "{}/a/b.mov", "IMG.MOV"],
 )
 def test_what_belongs_to_no_encounter_or_is_no_source_is_left(db, encounter, key):
     assert not begun(key.format(encounter.reference)).accepted

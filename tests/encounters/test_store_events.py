@@ -75,7 +75,7 @@ def test_an_event_that_comes_twice_does_nothing_more(joined):
 
 
 def test_a_film_dropped_into_the_bucket_becomes_a_video(encounter, store):
-    key = f"{encounter.reference}/IMG_0001.MOV"
+    key = f"{encounter.reference}/DROPPED_1.MOV"
     store.client.put_object(Bucket="videos", Key=key, Body=b"a film")
 
     first, second = post(seaweed(key)), post(seaweed(key))
@@ -84,13 +84,13 @@ def test_a_film_dropped_into_the_bucket_becomes_a_video(encounter, store):
     assert (first.json(), second.json()) == ({"completed": 1}, {"completed": 0})
     assert (video.encounter, video.original_name, video.state) == (
         encounter,
-        "IMG_0001.MOV",
+        "DROPPED_1.MOV",
         VideoState.WAITING,
     )
     assert tasks_waiting() == [(str(video.job.pk),)]
 
 
-@pytest.mark.parametrize("name", ["0123456789abcdef/IMG_0001.MOV", "{}/letter.pdf", "{}/IMG_0001.web.mp4"])
+@pytest.mark.parametrize("name", ["0123456789abcdef/DROPPED_1.MOV", "{}/dropped.pdf", "{}/DROPPED_1.web.mp4"])
 def test_what_is_no_film_of_an_encounter_is_left_alone(encounter, store, name):
     key = name.format(encounter.reference)
     store.client.put_object(Bucket="videos", Key=key, Body=b"something")
@@ -100,14 +100,14 @@ def test_what_is_no_film_of_an_encounter_is_left_alone(encounter, store, name):
 
 
 def test_what_we_made_ourselves_is_left_alone(encounter, store):
-    key = f"{encounter.reference}/IMG_0001.mp4"
+    key = f"{encounter.reference}/DROPPED_1.mp4"
     store.client.put_object(Bucket="videos", Key=key, Body=b"ours", Metadata={"portal-made": "1"})
 
     assert post(seaweed(key)).json() == {"completed": 0}
 
 
 def test_a_film_that_is_not_there_is_not_adopted(encounter, store):
-    assert post(seaweed(f"{encounter.reference}/IMG_0001.MOV")).json() == {"completed": 0}
+    assert post(seaweed(f"{encounter.reference}/DROPPED_1.MOV")).json() == {"completed": 0}
     assert not Video.objects.exists()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -16,7 +17,7 @@ def test_each_line_is_a_json_object(log_lines):
     first, second = (json.loads(line) for line in log_lines().splitlines())
     assert (first["level"], first["logger"], first["message"]) == ("INFO", "tests", "job e5fa finished")
     assert first["code"] == "damaged"
-    assert first["time"]
+    assert datetime.fromisoformat(first["time"]).utcoffset() == timedelta()
     assert second["message"] == "twice\nin two lines"
 
 
@@ -34,6 +35,7 @@ def test_each_line_is_a_json_object(log_lines):
 def test_what_opens_a_door_is_cut_out(log_lines, text):
     logger.info(text)
     logger.info("%s refused", text)
+    logger.info("refused", extra={"path": text})
 
     assert "refused" in log_lines()
     assert TOKEN not in log_lines()
