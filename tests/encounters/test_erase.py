@@ -230,7 +230,10 @@ FORGOTTEN = {
     "encounters.LegalHold": {"reason"},
     "encounters.Erasure": {"found", "trouble"},
     "encounters.UploadPart": {"sha256"},
-    "encounters.Patient": {"record_number", "given_name", "family_name", "birth_date", "mobile", "email"},
+    "encounters.Patient": {
+        "record_number", "given_name", "family_name", "birth_date", "mobile", "email",
+        "record_number_index", "index_key",
+    },
 }  # fmt: skip
 KEPT = {
     "encounters.Encounter": {"reference", "consent_wording"},
@@ -238,6 +241,7 @@ KEPT = {
     "encounters.AccessRecord": {"verb", "reason", "previous", "digest"},
     "encounters.Erasure": {"why"},
     "encounters.ErasureProof": {"why", "contents", "digest"},
+    "encounters.Viewing": {"pieces"},
 }
 """The records of who did what stay, by law; they are about staff, and name no patient by themselves."""
 
