@@ -18,7 +18,7 @@ from tests.conftest import drop_triggers, give_birth_date
 from tests.encounters.support import announce, database_file, everything_stored, make_video
 
 SECRETS = {name: name * 40 for name in "abc"}
-BEFORE = ("encounters", "0004_verbs_of_staff")
+BEFORE = ("encounters", "0005_erasure")
 
 
 @pytest.fixture
