@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from encounters.models import AccessRecord, Encounter, Invitation, Verb, Video
 from transcoding.errors import PortalError
@@ -23,7 +24,7 @@ SESSION_RENEWED_AFTER = 60
 
 class LinkNeeded(PortalError):
     code = "link_needed"
-    message = "Please open the link from your clinic again. If it no longer works, ask them for a new one."
+    message = _("Please open the link from your clinic again. If it no longer works, ask them for a new one.")
     status = 403
 
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from encounters.callers import Caller
+from encounters.consents import ConsentMissing
 from encounters.keys import new_token, token_hash
 from encounters.models import (
     LOCK_TIME,
@@ -22,9 +23,6 @@ from encounters.models import (
     expiry,
 )
 from transcoding.errors import PortalError
-
-CONSENT_WORDING = "2026-11"
-"""Version of the texts in templates/encounters/patient_consent.html; changes when they do."""
 
 
 class LinkLocked(PortalError):
@@ -131,21 +129,6 @@ def _opened(caller: Caller, invitation: Invitation) -> None:
 
 
 @transaction.atomic
-def give_consent(*, caller: Caller, encounter: Encounter, record: bool, research: bool) -> None:
-    """Consent to diagnosis, and to what else was ticked. What was agreed before stays as it was."""
-    now = timezone.now()
-    agreed = Encounter.objects.filter(pk=encounter.pk, consent_diagnosis_at__isnull=True).update(
-        consent_wording=CONSENT_WORDING,
-        consent_diagnosis_at=now,
-        consent_record_at=now if record else None,
-        consent_research_at=now if research else None,
-    )
-    if agreed:
-        caller.record(Verb.CONSENT_GIVEN, encounter=encounter, reason=CONSENT_WORDING)
-        encounter.refresh_from_db()
-
-
-@transaction.atomic
 def describe(*, caller: Caller, encounter: Encounter, description: str) -> None:
     Encounter.objects.filter(pk=encounter.pk).update(description=description)
     caller.record(Verb.DESCRIBED, encounter=encounter)
@@ -153,6 +136,11 @@ def describe(*, caller: Caller, encounter: Encounter, description: str) -> None:
 
 @transaction.atomic
 def submit(*, caller: Caller, encounter: Encounter) -> None:
-    """The patient says that this was all. Nothing depends on it: what arrived has arrived."""
+    """The patient says that this was all. Nothing depends on it: what arrived has arrived.
+
+    Raises `ConsentMissing`.
+    """
+    if not encounter.consented:
+        raise ConsentMissing
     Encounter.objects.filter(pk=encounter.pk).update(submitted_at=timezone.now())
     caller.record(Verb.SUBMITTED, encounter=encounter)

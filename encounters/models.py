@@ -14,12 +14,16 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from encounters.consent_models import Consent, ConsentWording, Purpose, Relation
 from encounters.keys import token_hash
+from encounters.message_models import Channel, MessageText
 from encounters.records import SEEING, AccessRecord, AccessRecordsAreFinal, Verb
 from transcoding.engine.contracts import OutputKind
 from transcoding.models import Rendition, Status, TranscodeJob, rendition
 
-__all__ = ["SEEING", "AccessRecord", "AccessRecordsAreFinal", "Verb"]  # a part of the models, in its own file
+# Parts of the models, in files of their own.
+__all__ = ["SEEING", "AccessRecord", "AccessRecordsAreFinal", "Verb"]
+__all__ += ["Channel", "Consent", "ConsentWording", "MessageText", "Purpose", "Relation"]
 REFERENCE_BYTES = 8
 MAX_WRONG_BIRTH_DATES = 5
 LOCK_TIME = timedelta(minutes=15)
@@ -93,6 +97,11 @@ class EncounterQuerySet(models.QuerySet["Encounter"]):
             has_video=Exists(Video.objects.received().filter(encounter=OuterRef("pk"))),
         ).filter(ENCOUNTER_STATES[state])
 
+    def for_research(self) -> "EncounterQuerySet":
+        """Those whose videos may be used for research and teaching."""
+        agreed = Consent.objects.standing().filter(encounter=OuterRef("pk"), purpose=Purpose.RESEARCH)
+        return self.filter(Exists(agreed))
+
     def with_counts(self) -> "EncounterQuerySet":
         """Adds what `Encounter.state` and the worklist need, so that a page of rows costs one query."""
         return self.select_related("patient", "created_by").annotate(
@@ -129,11 +138,6 @@ class Encounter(models.Model):
     what_to_film = models.TextField(max_length=2000)
     description = models.TextField("what the video shows", max_length=4000, blank=True)
     """In the patient's own words."""
-    consent_wording = models.CharField(max_length=20, blank=True)
-    """Version of the wording that the patient agreed to."""
-    consent_diagnosis_at = models.DateTimeField(null=True, blank=True)
-    consent_record_at = models.DateTimeField(null=True, blank=True)
-    consent_research_at = models.DateTimeField(null=True, blank=True)
     opened_at = models.DateTimeField(default=timezone.now)
     submitted_at = models.DateTimeField(null=True, blank=True)
     notified_at = models.DateTimeField(null=True, blank=True)
@@ -148,22 +152,6 @@ class Encounter(models.Model):
     class Meta:
         ordering = ["-opened_at", "-pk"]
         indexes = [models.Index(fields=["team", "-opened_at"], name="encounter_newest_in_team")]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(consent_wording="", consent_diagnosis_at__isnull=True)
-                | (~Q(consent_wording="") & Q(consent_diagnosis_at__isnull=False)),
-                name="encounter_consent_has_a_wording",
-            ),
-            models.CheckConstraint(
-                condition=Q(consent_diagnosis_at__isnull=False)
-                | Q(consent_record_at__isnull=True, consent_research_at__isnull=True),
-                name="encounter_consent_begins_with_diagnosis",
-            ),
-            models.CheckConstraint(
-                condition=Q(submitted_at__isnull=True) | Q(consent_diagnosis_at__isnull=False),
-                name="encounter_submitted_only_with_consent",
-            ),
-        ]
 
     def __str__(self) -> str:
         return self.reference
@@ -186,7 +174,8 @@ class Encounter(models.Model):
 
     @property
     def consented(self) -> bool:
-        return self.consent_diagnosis_at is not None
+        """To diagnosis: the one without which nothing is taken."""
+        return self.consents.standing().filter(purpose=Purpose.DIAGNOSIS).exists()
 
 
 class InvitationState(models.TextChoices):
@@ -194,11 +183,6 @@ class InvitationState(models.TextChoices):
     LOCKED = "locked", "Locked after wrong dates of birth"
     EXPIRED = "expired", "Expired"
     REVOKED = "revoked", "Withdrawn"
-
-
-class Channel(models.TextChoices):
-    SCREEN = "screen", "shown on screen"
-    EMAIL = "email", "e-mail"
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
@@ -218,11 +202,17 @@ class Invitation(models.Model):
     encounter = models.ForeignKey(Encounter, on_delete=models.PROTECT, related_name="invitations")
     token_hash = models.CharField(max_length=64, unique=True, editable=False)
     channel = models.CharField(max_length=10, choices=Channel)
+    language = models.CharField(max_length=10, default="en-gb")
+    """In which the patient is written to, and greeted."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="invitations"
     )
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+    """When a message that brings it was taken for delivery."""
+    failure = models.CharField(max_length=20, blank=True)
+    """Why it could not be sent: a code of `encounters.messages`."""
     revoked_at = models.DateTimeField(null=True, blank=True)
     first_used_at = models.DateTimeField(null=True, blank=True)
     failed_attempts = models.PositiveIntegerField(default=0)
@@ -235,6 +225,9 @@ class Invitation(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(expires_at__gt=models.F("created_at")), name="invitation_expires_after_it_began"
+            ),
+            models.CheckConstraint(
+                condition=Q(sent_at__isnull=True) | Q(failure=""), name="invitation_sent_or_failed"
             ),
         ]
 

@@ -21,6 +21,7 @@ class Verb(models.TextChoices):
     LINK_OPENED = "link opened"
     BIRTH_DATE_WRONG = "wrong date of birth"
     CONSENT_GIVEN = "consent given"
+    CONSENT_WITHDRAWN = "consent withdrawn"
     DESCRIBED = "description written"
     UPLOAD_STARTED = "upload started"
     UPLOAD_REFUSED = "upload refused"
@@ -45,6 +46,7 @@ class Verb(models.TextChoices):
     STAFF_INVITED = "member of staff invited"
     STAFF_CHANGED = "member of staff changed"
     TEAM_CHANGED = "team changed"
+    TEXTS_CHANGED = "texts changed"
 
 
 SEEING = frozenset({Verb.ENCOUNTER_VIEWED, Verb.VIDEO_PLAYED, Verb.OPENED_WITH_REASON})

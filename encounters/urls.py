@@ -1,6 +1,6 @@
 from django.urls import path
 
-from encounters.views import audit, events, patient, staff, uploads
+from encounters.views import audit, events, patient, staff, texts, uploads
 
 urlpatterns = [
     path("", staff.worklist, name="worklist"),
@@ -22,6 +22,8 @@ urlpatterns = [
     path("videos/<uuid:pk>/poster", staff.video_poster, name="video_poster"),
     path("videos/<uuid:pk>/custody/", audit.custody_page, name="custody"),
     path("videos/<uuid:pk>/custody.json", audit.custody_export, name="custody_export"),
+    path("texts/", texts.texts, name="texts"),
+    path("texts/<slug:code>/consent/", texts.consent_texts, name="consent_texts"),
     path("u/<str:token>/", patient.link, name="patient_link"),
     path("send/", patient.next_step, name="patient_next"),
     path("send/consent/", patient.consent, name="patient_consent"),

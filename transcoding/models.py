@@ -8,6 +8,7 @@ from uuid import uuid4
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from transcoding.engine.contracts import FailureCode, OutputKind
 from transcoding.engine.messages import explain
@@ -151,8 +152,8 @@ class TranscodeJob(models.Model):
 
     @property
     def explanation(self) -> str:
-        """What the failure means, for a person; empty if there is none."""
-        return explain(FailureCode(self.failure_code)) if self.failure_code else ""
+        """What the failure means, for a person, in their language; empty if there is none."""
+        return gettext(explain(FailureCode(self.failure_code))) if self.failure_code else ""
 
     @property
     def percent(self) -> int:

@@ -7,13 +7,14 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import get_language, gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from encounters import callers, invitations, uploads
+from encounters import callers, consents, invitations, uploads, wordings
 from encounters.callers import Caller, LinkNeeded
 from encounters.forms import BirthDateForm, ConsentForm, DescriptionForm
 from encounters.keys import CONTENT_TYPES
-from encounters.models import Encounter, Invitation, VideoQuerySet, VideoState
+from encounters.models import Encounter, Invitation, Purpose, VideoQuerySet, VideoState
 from transcoding.http import HtmxRequest
 
 
@@ -42,7 +43,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
         if _is_patient(request, invitation, form):
             callers.let_in(request, invitation)
             return redirect("patient_next")
-        form.add_error(None, "That is not the date of birth we have. Please check it and try again.")
+        form.add_error(None, gettext("That is not the date of birth we have. Please check it and try again."))
     return render(request, "encounters/patient_link.html", {"form": form})
 
 
@@ -69,16 +70,26 @@ def next_step(request: HttpRequest, caller: Caller, encounter: Encounter) -> Htt
 def consent(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
     if encounter.consented:
         return redirect("patient_description")
-    form = ConsentForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        invitations.give_consent(
+    wording = wordings.current(encounter.team, get_language() or "")
+    shown = request.POST.get("wording", wording.name)
+    form = ConsentForm(request.POST if request.method == "POST" and shown == wording.name else None)
+    if form.is_valid():
+        consents.give(
             caller=caller,
             encounter=encounter,
-            record=form.cleaned_data["record"],
-            research=form.cleaned_data["research"],
+            wording=wording,
+            purposes=form.purposes,
+            proxy=form.proxy,
         )
         return redirect("patient_description")
-    return render(request, "encounters/patient_consent.html", {"form": form, "encounter": encounter})
+    context = {
+        "form": form,
+        "encounter": encounter,
+        "wording": wording,
+        "questions": [(form[purpose], *wording.parts(purpose)) for purpose in Purpose],
+        "has_changed": shown != wording.name,
+    }
+    return render(request, "encounters/patient_consent.html", context)
 
 
 @require_http_methods(["GET", "POST"])

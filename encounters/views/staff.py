@@ -1,6 +1,7 @@
 """Pages of the clinician."""
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import segno
@@ -12,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from encounters import encounters, invitations, playback
+from encounters import consents, encounters, invitations, playback
 from encounters.callers import staff
 from encounters.encounters import ReasonNeeded
 from encounters.forms import EncounterForm, ReasonForm
@@ -38,9 +39,18 @@ def worklist(request: StaffRequest) -> HttpResponse:
     state = request.GET.get("state", "")
     if state in EncounterState.values:
         rows = rows.in_state(EncounterState(state))
+    research = request.GET.get("research") == "1"
+    if research:
+        rows = rows.for_research()
     rows = rows.with_counts().order_by("-opened_at", "-pk")
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {"page": page, "state": state, "states": EncounterState.choices}
+    context = {
+        "page": page,
+        "state": state,
+        "states": EncounterState.choices,
+        "research": research,
+        "query": urlencode({"state": state, **({"research": 1} if research else {})}),
+    }
     template = "encounters/worklist.html#rows" if request.htmx else "encounters/worklist.html"
     return render(request, template, context)
 
@@ -129,6 +139,7 @@ def _details(request: StaffRequest, encounter: Encounter) -> dict[str, Any]:
         "opened": opened.order_by("-number")[:3],
         "videos": encounter.videos.kept().with_job().order_by("-created_at"),
         "invitations": encounter.invitations.select_related("created_by"),
+        "consents": consents.overview(encounter),
     }
 
 

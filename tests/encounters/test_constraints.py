@@ -7,7 +7,16 @@ from django.apps import apps
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from encounters.models import AccessRecord, Encounter, Invitation, Patient, UploadPart, Video
+from encounters.models import (
+    AccessRecord,
+    Consent,
+    ConsentWording,
+    Invitation,
+    MessageText,
+    Patient,
+    UploadPart,
+    Video,
+)
 from tests.conftest import BIRTH_DATE, make_job
 from tests.encounters.support import make_video
 from transcoding.models import Status
@@ -45,17 +54,42 @@ def record_of_two_people(encounter):
     AccessRecord.objects.create(verb="x", user=encounter.created_by, invitation=invitation(encounter))
 
 
-def update(**fields):
-    return lambda encounter: Encounter.objects.update(**fields)
+def consent(**fields):
+    given = {"purpose": "diagnosis", "version": "1", "language": "cy", "text": "x", **fields}
+    return lambda encounter: Consent.objects.create(encounter=encounter, **given)
+
+
+def consent_twice(encounter):
+    for _ in range(2):
+        consent()(encounter)
+
+
+def wording_twice(encounter):
+    for _ in range(2):
+        ConsentWording.objects.create(
+            team=encounter.team, version="1", language="cy", created_by=encounter.created_by
+        )
+
+
+def message_text(*channels):
+    def create(encounter):
+        for channel in channels:
+            MessageText.objects.create(team=encounter.team, channel=channel, language="cy", body="x")
+
+    return create
 
 
 VIOLATIONS = [
     ("patient_record_number_unique_in_team", same_record_number),
-    ("encounter_consent_has_a_wording", update(consent_wording="2026-11")),
-    ("encounter_consent_has_a_wording", update(consent_diagnosis_at=NOW)),
-    ("encounter_consent_begins_with_diagnosis", update(consent_record_at=NOW)),
-    ("encounter_consent_begins_with_diagnosis", update(consent_research_at=NOW)),
-    ("encounter_submitted_only_with_consent", update(submitted_at=NOW)),
+    ("consent_stands_once_for_each_purpose", consent_twice),
+    ("consent_purpose_known", consent(purpose="advertising")),
+    ("consent_names_only_a_proxy", consent(proxy_name="Ann")),
+    ("consent_has_a_wording", consent(text="")),
+    ("consent_has_a_wording", consent(version="")),
+    ("wording_unique_in_team_and_language", wording_twice),
+    ("message_text_once_in_team_and_language", message_text("email", "email")),
+    ("message_text_of_a_message", message_text("screen")),
+    ("invitation_sent_or_failed", lambda encounter: invitation(encounter, sent_at=NOW, failure="refused")),
     (
         "invitation_expires_after_it_began",
         lambda encounter: invitation(encounter, created_at=NOW, expires_at=NOW),

@@ -128,6 +128,7 @@ class World:
             "token": self.link.split("/")[2],
             "uidb36": "1",
             "key": "abc",
+            "code": self.team.code,
             "object_id": self.alice.pk,
             "id": self.alice.pk,
             "app_label": "accounts",
