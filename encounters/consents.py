@@ -19,6 +19,9 @@ class ConsentMissing(PortalError):
     status = 409
 
 
+OPTIONAL = (Purpose.RECORD, Purpose.RESEARCH)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Proxy:
     """Whoever agrees in the patient's name."""
@@ -61,6 +64,13 @@ def give(
         words = f"{', '.join(new)}; wording {wording.version}, {wording.language}, {wording.digest}"
         by = f"; by {proxy.relation}" if proxy else ""
         caller.record(Verb.CONSENT_GIVEN, encounter=encounter, reason=words + by)
+
+
+def give_later(*, caller: Caller, encounter: Encounter, wording: Wording, purpose: Purpose) -> None:
+    """Agree to one more purpose. Who answered for the patient the first time answers still."""
+    first = encounter.consents.standing().filter(purpose=Purpose.DIAGNOSIS).exclude(relation="").first()
+    proxy = Proxy(name=first.proxy_name, relation=Relation(first.relation)) if first else None
+    give(caller=caller, encounter=encounter, wording=wording, purposes=[purpose], proxy=proxy)
 
 
 def overview(encounter: Encounter) -> list[tuple[Purpose, Consent | None]]:

@@ -4,14 +4,13 @@ from datetime import date
 from typing import Any
 
 from django import forms
-from django.core.validators import RegexValidator
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from encounters import sms
 from encounters.consents import Proxy
 from encounters.models import Patient, Purpose, Relation
 
-MOBILE = RegexValidator(r"^\+?[0-9 ()-]{6,29}$", "Write the number in digits, such as 07700 900123.")
 OLDEST = 130
 
 
@@ -124,18 +123,29 @@ class EncounterForm(forms.ModelForm):  # type: ignore[type-arg]
             "birth_date": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
             "mobile": forms.TextInput(attrs={"type": "tel"}),
         }
-        help_texts = {"email": "For sending the link. Leave it empty to show a QR code instead."}
+        help_texts = {
+            "email": "For sending the link. Without either, show the patient a QR code.",
+            "mobile": "For sending the link as a text message.",
+        }
 
     def __init__(self, *args: Any, teams: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.widget.attrs["autocomplete"] = "off"
-        self.fields["mobile"].validators.append(MOBILE)
         team: Any = self.fields["team"]
         team.queryset = teams
         if len(teams) == 1:
             team.initial = teams[0]
             team.widget = forms.HiddenInput()
+
+    def clean_mobile(self) -> str:
+        given: str = self.cleaned_data["mobile"]
+        number = sms.in_e164(given) if given else ""
+        if number is None:
+            raise forms.ValidationError(
+                "This is not the number of a mobile phone. Write it like 07700 900123, or +353 85 012 3456."
+            )
+        return number
 
     def clean_birth_date(self) -> date:
         birth_date: date = self.cleaned_data["birth_date"]

@@ -2,6 +2,17 @@
 
 from django.db import models
 
+FAILURES = {
+    "no_carrier": "This portal sends no text messages. Ask an administrator, or send an e-mail.",
+    "bad_number": "The mobile number is not one that can get text messages. Please check it.",
+    "bad_address": "The mail server refused the e-mail address. Please check it.",
+    "opted_out": "This number does not want text messages from us. Show the link, or send an e-mail.",
+    "refused": "The message service refused the message. Please tell an administrator.",
+    "busy": "The message service has too much to do just now. Please send it again in a minute.",
+    "unreachable": "The message service does not answer just now. Please send it again in a minute.",
+}
+"""Why a message could not be sent, by code, in words for staff."""
+
 
 class Channel(models.TextChoices):
     SCREEN = "screen", "shown on screen"

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from encounters.consent_models import Consent, ConsentWording, Purpose, Relation
 from encounters.keys import token_hash
-from encounters.message_models import Channel, MessageText
+from encounters.message_models import FAILURES, Channel, MessageText
 from encounters.records import SEEING, AccessRecord, AccessRecordsAreFinal, Verb
 from transcoding.engine.contracts import OutputKind
 from transcoding.models import Rendition, Status, TranscodeJob, rendition
@@ -217,6 +217,12 @@ class Invitation(models.Model):
     first_used_at = models.DateTimeField(null=True, blank=True)
     failed_attempts = models.PositiveIntegerField(default=0)
     locked_until = models.DateTimeField(null=True, blank=True)
+    locks = models.PositiveIntegerField(default=0)
+    """How often it was locked: each lock is longer than the one before."""
+    known_failed_attempts = models.PositiveIntegerField(default=0)
+    known_locked_until = models.DateTimeField(null=True, blank=True)
+    known_locks = models.PositiveIntegerField(default=0)
+    """The same three for browsers that gave the right date before."""
 
     objects = InvitationQuerySet.as_manager()
 
@@ -240,6 +246,19 @@ class Invitation(models.Model):
         if self.is_locked:
             return InvitationState.LOCKED
         return InvitationState.OPEN
+
+    @property
+    def failure_in_words(self) -> str:
+        """Why its message could not be sent, for staff; empty if it could."""
+        return FAILURES.get(self.failure, "It could not be sent.") if self.failure else ""
+
+    @property
+    def language_name(self) -> str:
+        return dict(settings.LANGUAGES).get(self.language, self.language)
+
+    @property
+    def is_message(self) -> bool:
+        return self.channel != Channel.SCREEN
 
     @property
     def is_locked(self) -> bool:

@@ -17,6 +17,8 @@ class Verb(models.TextChoices):
     ENCOUNTER_VIEWED = "encounter viewed"
     ENCOUNTER_REVIEWED = "encounter reviewed"
     LINK_CREATED = "link created"
+    LINK_SENT = "link sent"
+    LINK_NOT_SENT = "link not sent"
     LINK_REVOKED = "link withdrawn"
     LINK_OPENED = "link opened"
     BIRTH_DATE_WRONG = "wrong date of birth"

@@ -4,6 +4,7 @@ Without any, this is the demo: SQLite, a local S3 server, secrets made at first 
 `DEMO=false` is production: what has no safe default must then be given, or nothing starts.
 """
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,29 @@ STORAGES: dict[str, dict[str, Any]] = {
     "staticfiles": {"BACKEND": "portal.storage.HashedStaticFiles"},
 }
 
+# Text messages
+
+SMS_CARRIER = choice(
+    "SMS_CARRIER", default="console" if DEMO else "none", among={"none", "console", "sns", "webhook"}
+)
+if SMS_CARRIER == "console" and not DEMO:
+    raise ImproperlyConfigured("SMS_CARRIER=console sends nothing to anybody: it works with DEMO=true only.")
+SMS_REGION: str = env("SMS_REGION", default=S3_REGION)
+SMS_ENDPOINT = optional_origin("SMS_ENDPOINT", default=None)
+"""Of SNS; None: AWS's own."""
+SMS_SENDER_ID: str = env("SMS_SENDER_ID", default="")
+SMS_WEBHOOK_URL: str = env("SMS_WEBHOOK_URL", default="")
+SMS_WEBHOOK_SECRET: str = env("SMS_WEBHOOK_SECRET", default="")
+if SMS_CARRIER == "webhook":
+    if not SMS_WEBHOOK_URL.startswith(("https://", "http://") if DEMO else "https://"):
+        raise ImproperlyConfigured("SMS_CARRIER=webhook needs SMS_WEBHOOK_URL, which begins with https://.")
+    if len(SMS_WEBHOOK_SECRET) < SECRET_LENGTH:
+        raise ImproperlyConfigured(f"SMS_WEBHOOK_SECRET must have at least {SECRET_LENGTH} characters.")
+MOBILE_REGION: str = env("MOBILE_REGION", default="GB")
+"""Whose numbers may be written without a country code: two letters of ISO 3166."""
+if not re.fullmatch("[A-Z]{2}", MOBILE_REGION):
+    raise ImproperlyConfigured("MOBILE_REGION must be two capital letters, such as GB.")
+
 # Limits of what a patient may send, and of what one conversion may cost
 
 UPLOAD_MAX_BYTES = whole("UPLOAD_MAX_BYTES", default=5 * 1024**3)
@@ -286,6 +310,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "encounters.languages.speak_to_patients",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -482,6 +507,7 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
         "django-q": {"handlers": [], "level": "WARNING", "propagate": True},
         "botocore": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
     },
 }
 

@@ -103,7 +103,27 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='accessrecord',
             name='verb',
-            field=models.CharField(choices=[('encounter created', 'Encounter Created'), ('encounter viewed', 'Encounter Viewed'), ('encounter reviewed', 'Encounter Reviewed'), ('link created', 'Link Created'), ('link withdrawn', 'Link Revoked'), ('link opened', 'Link Opened'), ('wrong date of birth', 'Birth Date Wrong'), ('consent given', 'Consent Given'), ('consent withdrawn', 'Consent Withdrawn'), ('description written', 'Described'), ('upload started', 'Upload Started'), ('upload refused', 'Upload Refused'), ('upload completed', 'Upload Completed'), ('upload aborted', 'Upload Aborted'), ('upload abandoned', 'Upload Abandoned'), ('videos submitted', 'Submitted'), ('video played', 'Video Played'), ('conversion tried again', 'Conversion Retried'), ('opened with a reason', 'Opened With Reason'), ('access records viewed', 'Records Viewed'), ('access records exported', 'Records Exported'), ('chain of custody exported', 'Custody Exported'), ('signed in', 'Signed In'), ('signed out', 'Signed Out'), ('sign-in failed', 'Sign In Failed'), ('signed out everywhere', 'Sessions Ended'), ('password changed', 'Password Changed'), ('e-mail address verified', 'Email Verified'), ('second factor added', 'Second Factor Added'), ('second factor removed', 'Second Factor Removed'), ('member of staff invited', 'Staff Invited'), ('member of staff changed', 'Staff Changed'), ('team changed', 'Team Changed'), ('texts changed', 'Texts Changed')], max_length=40),
+            field=models.CharField(choices=[('encounter created', 'Encounter Created'), ('encounter viewed', 'Encounter Viewed'), ('encounter reviewed', 'Encounter Reviewed'), ('link created', 'Link Created'), ('link sent', 'Link Sent'), ('link not sent', 'Link Not Sent'), ('link withdrawn', 'Link Revoked'), ('link opened', 'Link Opened'), ('wrong date of birth', 'Birth Date Wrong'), ('consent given', 'Consent Given'), ('consent withdrawn', 'Consent Withdrawn'), ('description written', 'Described'), ('upload started', 'Upload Started'), ('upload refused', 'Upload Refused'), ('upload completed', 'Upload Completed'), ('upload aborted', 'Upload Aborted'), ('upload abandoned', 'Upload Abandoned'), ('videos submitted', 'Submitted'), ('video played', 'Video Played'), ('conversion tried again', 'Conversion Retried'), ('opened with a reason', 'Opened With Reason'), ('access records viewed', 'Records Viewed'), ('access records exported', 'Records Exported'), ('chain of custody exported', 'Custody Exported'), ('signed in', 'Signed In'), ('signed out', 'Signed Out'), ('sign-in failed', 'Sign In Failed'), ('signed out everywhere', 'Sessions Ended'), ('password changed', 'Password Changed'), ('e-mail address verified', 'Email Verified'), ('second factor added', 'Second Factor Added'), ('second factor removed', 'Second Factor Removed'), ('member of staff invited', 'Staff Invited'), ('member of staff changed', 'Staff Changed'), ('team changed', 'Team Changed'), ('texts changed', 'Texts Changed')], max_length=40),
+        ),
+        migrations.AddField(
+            model_name='invitation',
+            name='locks',
+            field=models.PositiveIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name='invitation',
+            name='known_failed_attempts',
+            field=models.PositiveIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name='invitation',
+            name='known_locked_until',
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name='invitation',
+            name='known_locks',
+            field=models.PositiveIntegerField(default=0),
         ),
         migrations.AlterField(
             model_name='invitation',

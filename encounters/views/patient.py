@@ -4,17 +4,20 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import get_language, gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.i18n import set_language
 
-from encounters import callers, consents, invitations, uploads, wordings
+from encounters import callers, consents, invitations, languages, uploads, wordings
 from encounters.callers import Caller, LinkNeeded
 from encounters.forms import BirthDateForm, ConsentForm, DescriptionForm
 from encounters.keys import CONTENT_TYPES
 from encounters.models import Encounter, Invitation, Purpose, VideoQuerySet, VideoState
+from encounters.wordings import Wording
 from transcoding.http import HtmxRequest
 
 
@@ -32,17 +35,37 @@ def for_patient(view: Callable[..., HttpResponse]) -> Callable[[HttpRequest], Ht
 
 
 @login_not_required
-@require_http_methods(["GET", "POST"])
+@require_POST
+def language(request: HttpRequest) -> HttpResponse:
+    """Keep the language that the patient chose, and show the same page in it."""
+    return set_language(request)
+
+
+@login_not_required
+@require_GET
 def link(request: HttpRequest, token: str) -> HttpResponse:
-    """Ask for the date of birth; show nothing about anybody before it."""
+    """Lead to a page whose address holds no token: what is shown, shared or photographed opens nothing."""
     invitation = Invitation.for_token(token)
     if invitation is None:
         raise LinkNeeded
+    callers.ask(request, invitation)
+    response = redirect("patient_birth_date")
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@login_not_required
+@require_http_methods(["GET", "POST"])
+def birth_date(request: HttpRequest) -> HttpResponse:
+    """Ask for the date of birth; show nothing about anybody before it."""
+    invitation = callers.asked(request)
     form = BirthDateForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         if _is_patient(request, invitation, form):
             callers.let_in(request, invitation)
-            return redirect("patient_next")
+            response = redirect("patient_next")
+            callers.make_known(request, response, invitation)
+            return response
         form.add_error(None, gettext("That is not the date of birth we have. Please check it and try again."))
     return render(request, "encounters/patient_link.html", {"form": form})
 
@@ -50,7 +73,9 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
 def _is_patient(request: HttpRequest, invitation: Invitation, form: BirthDateForm) -> bool:
     caller = Caller(invitation=invitation, address=callers.address_of(request))
     given = form.cleaned_data["birth_date"]
-    return invitations.check_birth_date(caller=caller, invitation=invitation, given=given)
+    return invitations.check_birth_date(
+        caller=caller, invitation=invitation, given=given, is_known=callers.is_known(request, invitation)
+    )
 
 
 @require_GET
@@ -94,6 +119,47 @@ def consent(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpR
 
 @require_http_methods(["GET", "POST"])
 @for_patient
+def agreement(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
+    """What was agreed to, and a way to change one's mind about what is not needed."""
+    if not encounter.consented:
+        return redirect("patient_consent")
+    wording = wordings.current(encounter.team, get_language() or "")
+    shown = request.POST.get("wording", wording.name)
+    if request.method == "POST" and shown == wording.name:
+        _change_of_mind(request, caller, encounter, wording)
+        return redirect("patient_agreement")
+    answers = [
+        {
+            "purpose": purpose,
+            "consent": consent,
+            "stands": consent is not None and consent.withdrawn_at is None,
+            "is_optional": purpose in consents.OPTIONAL,
+            "wording": wording.texts[purpose],
+        }
+        for purpose, consent in consents.overview(encounter)
+    ]
+    context = {
+        "encounter": encounter,
+        "answers": answers,
+        "wording": wording,
+        "has_changed": shown != wording.name,
+    }
+    return render(request, "encounters/patient_agreement.html", context)
+
+
+def _change_of_mind(request: HttpRequest, caller: Caller, encounter: Encounter, wording: Wording) -> None:
+    """Do what the button says. A purpose that there is not, or that is needed, is left alone."""
+    for purpose in consents.OPTIONAL:
+        if request.POST.get("take_back") == purpose:
+            consents.withdraw(caller=caller, encounter=encounter, purposes=[purpose])
+            messages.success(request, gettext("That is taken back. Your clinic still has your videos."))
+        elif request.POST.get("give") == purpose:
+            consents.give_later(caller=caller, encounter=encounter, wording=wording, purpose=purpose)
+            messages.success(request, gettext("Thank you. Your agreement is kept."))
+
+
+@require_http_methods(["GET", "POST"])
+@for_patient
 def description(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
     if not encounter.consented:
         return redirect("patient_consent")
@@ -118,6 +184,7 @@ def videos(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpRe
         "expires_at": caller.invitation.expires_at,
         "max_bytes": settings.UPLOAD_MAX_BYTES,
         "extensions": " ".join(CONTENT_TYPES),
+        "words": languages.words(get_language() or ""),
     }
     return render(request, "encounters/patient_videos.html", context)
 

@@ -135,7 +135,7 @@ class World:
             "content_type_id": 1,
             "url": "nonsense",
         }
-        if name == "invitation_revoke":
+        if name in {"invitation_revoke", "invitation_resend"}:
             known["pk"] = self.invitation.pk
         if name.startswith("mfa_"):
             known["pk"] = 1
