@@ -14,6 +14,9 @@ class EncountersConfig(AppConfig):
             (5, "encounters.recovery.recover"),
             (60, "encounters.recovery.tidy"),
             (60, "encounters.audit.log_head"),
+            (1, "encounters.erasure.run"),
+            (60, "encounters.erasure.expire"),
+            (60, "encounters.erasure.look_again"),
         )
         for minutes, func in tasks:
             keep = schedules.every(minutes, func)

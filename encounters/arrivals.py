@@ -41,12 +41,13 @@ def _complete(video: Video) -> None:
 
 def adopt(*, source_key: str, size: int, etag: str) -> Video | None:
     """Give the encounter a video for an object that it did not ask for. None: it is nobody's."""
-    encounter = Encounter.objects.filter(reference=reference(source_key), erased_at__isnull=True).first()
-    if encounter is None:
+    encounter = Encounter.objects.filter(reference=reference(source_key)).first()
+    if encounter is None or encounter.erased_at or encounter.withdrawn_at:
         logger.warning("object of no encounter")
         return None
     try:
         with transaction.atomic():
+            uploads.still_open(encounter)
             video = _video_of(encounter, source_key, size, etag)
             PORTAL.record(Verb.UPLOAD_COMPLETED, encounter=encounter, video=video, reason=ADOPTED)
     except IntegrityError:  # another event was first

@@ -79,7 +79,7 @@ def issue(*, caller: Caller, encounter: Encounter, channel: Channel, language: s
 
     Raises `NoAddress`, `NoMobile`, `EncounterClosed`.
     """
-    if encounter.closed_at:
+    if encounter.closed_at or encounter.withdrawn_at:
         raise EncounterClosed
     if channel == Channel.EMAIL and not encounter.patient.email:
         raise NoAddress
@@ -201,7 +201,7 @@ def _opened(caller: Caller, invitation: Invitation, tries: Tries) -> None:
 
 @transaction.atomic
 def describe(*, caller: Caller, encounter: Encounter, description: str) -> None:
-    Encounter.objects.filter(pk=encounter.pk).update(description=description)
+    Encounter.objects.filter(pk=encounter.pk, withdrawn_at__isnull=True).update(description=description)
     caller.record(Verb.DESCRIBED, encounter=encounter)
 
 

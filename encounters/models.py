@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from encounters.consent_models import Consent, ConsentWording, Purpose, Relation
+from encounters.disposal import Erasure, ErasureProof, LegalHold
 from encounters.keys import token_hash
 from encounters.message_models import FAILURES, Channel, MessageText
 from encounters.records import SEEING, AccessRecord, AccessRecordsAreFinal, Verb
@@ -24,6 +25,7 @@ from transcoding.models import Rendition, Status, TranscodeJob, rendition
 # Parts of the models, in files of their own.
 __all__ = ["SEEING", "AccessRecord", "AccessRecordsAreFinal", "Verb"]
 __all__ += ["Channel", "Consent", "ConsentWording", "MessageText", "Purpose", "Relation"]
+__all__ += ["Erasure", "ErasureProof", "LegalHold"]
 REFERENCE_BYTES = 8
 MAX_WRONG_BIRTH_DATES = 5
 LOCK_TIME = timedelta(minutes=15)
@@ -70,6 +72,7 @@ class EncounterState(models.TextChoices):
     ARRIVED = "arrived", "Videos arrived"
     REVIEWED = "reviewed", "Reviewed"
     CLOSED = "closed", "Closed"
+    WITHDRAWN = "withdrawn", "Consent withdrawn"
 
 
 class EncounterQuerySet(models.QuerySet["Encounter"]):
@@ -114,10 +117,12 @@ class EncounterQuerySet(models.QuerySet["Encounter"]):
         )
 
 
-_OPEN = Q(closed_at__isnull=True)
+_CONSENTING = Q(withdrawn_at__isnull=True)
+_OPEN = _CONSENTING & Q(closed_at__isnull=True)
 _UNREVIEWED = _OPEN & Q(reviewed_at__isnull=True)
 ENCOUNTER_STATES = {
-    EncounterState.CLOSED: ~_OPEN,
+    EncounterState.WITHDRAWN: ~_CONSENTING,
+    EncounterState.CLOSED: _CONSENTING & Q(closed_at__isnull=False),
     EncounterState.REVIEWED: _OPEN & Q(reviewed_at__isnull=False),
     EncounterState.ARRIVED: _UNREVIEWED & Q(has_video=True),
     EncounterState.WAITING: _UNREVIEWED & Q(has_video=False, has_invitation=True),
@@ -131,7 +136,10 @@ class Encounter(models.Model):
     reference = models.CharField(max_length=32, unique=True, default=new_reference, editable=False)
     """The prefix of the object keys, and the only name that leaves the database."""
     team = models.ForeignKey("accounts.Team", on_delete=models.PROTECT, related_name="encounters")
-    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="encounters")
+    patient: "models.ForeignKey[Patient | None, Patient]" = models.ForeignKey(  # type: ignore[misc]
+        Patient, on_delete=models.PROTECT, null=True, related_name="encounters"
+    )
+    """None once it is erased, when nobody sees it any more."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="encounters"
     )
@@ -145,6 +153,9 @@ class Encounter(models.Model):
     reviewed_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
     retain_until = models.DateField(null=True, blank=True)
+    """The last day on which it is kept. None: as long as its team keeps such."""
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    """When consent was withdrawn: nothing is shown or taken any more, and all of it is erased."""
     erased_at = models.DateTimeField(null=True, blank=True)
 
     objects = EncounterQuerySet.as_manager()
@@ -152,12 +163,20 @@ class Encounter(models.Model):
     class Meta:
         ordering = ["-opened_at", "-pk"]
         indexes = [models.Index(fields=["team", "-opened_at"], name="encounter_newest_in_team")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(patient__isnull=False) | Q(erased_at__isnull=False),
+                name="encounter_has_a_patient_unless_erased",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.reference
 
     @property
     def state(self) -> EncounterState:
+        if self.withdrawn_at:
+            return EncounterState.WITHDRAWN
         if self.closed_at:
             return EncounterState.CLOSED
         if self.reviewed_at:
@@ -192,6 +211,7 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
             revoked_at__isnull=True,
             expires_at__gt=timezone.now(),
             encounter__closed_at__isnull=True,
+            encounter__withdrawn_at__isnull=True,
             encounter__erased_at__isnull=True,
         )
 
@@ -272,6 +292,8 @@ class Invitation(models.Model):
 
 class VideoState(models.TextChoices):
     REMOVED = "removed", "Removed"
+    DELETED = "deleted", "Deleted"
+    ERASED = "erased", "Erased"
     UPLOADING = "uploading", "Uploading"
     WAITING = "waiting", "Waiting to be converted"
     CONVERTING = "converting", "Converting"
@@ -288,15 +310,20 @@ _STATE_OF_JOB = {
     Status.CANCELLED: VideoState.CANCELLED,
 }
 _KEPT = Q(removed_at__isnull=True)
+_UNERASED = Q(erased_at__isnull=True)
 VIDEO_STATES = {
-    VideoState.REMOVED: ~_KEPT,
+    VideoState.REMOVED: ~_KEPT & _UNERASED & Q(received_at__isnull=True),
+    VideoState.DELETED: ~_KEPT & _UNERASED & Q(received_at__isnull=False),
+    VideoState.ERASED: ~_UNERASED,
     VideoState.UPLOADING: _KEPT & Q(received_at__isnull=True),
 } | {
     state: _KEPT & Q(received_at__isnull=False, job__status=status) for status, state in _STATE_OF_JOB.items()
 }
-FINAL_VIDEO_STATES = frozenset(
-    {VideoState.REMOVED, VideoState.READY, VideoState.FAILED, VideoState.CANCELLED}
-)
+FINAL_VIDEO_STATES = frozenset(VideoState) - {
+    VideoState.UPLOADING,
+    VideoState.WAITING,
+    VideoState.CONVERTING,
+}
 
 
 class VideoQuerySet(models.QuerySet["Video"]):
@@ -351,6 +378,9 @@ class Video(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     received_at = models.DateTimeField(null=True, blank=True)
     removed_at = models.DateTimeField(null=True, blank=True)
+    """When it was stopped while it was sent, or deleted after: from then on it is shown to nobody."""
+    erased_at = models.DateTimeField(null=True, blank=True)
+    """When the store was seen to have nothing left of it."""
     job = models.OneToOneField(
         TranscodeJob, on_delete=models.PROTECT, null=True, blank=True, related_name="video"
     )
@@ -374,6 +404,10 @@ class Video(models.Model):
                 name="video_job_iff_received",
             ),
             models.CheckConstraint(condition=Q(size__gte=0), name="video_size_not_negative"),
+            models.CheckConstraint(
+                condition=Q(erased_at__isnull=True) | Q(removed_at__isnull=False),
+                name="video_erased_only_when_removed",
+            ),
             models.UniqueConstraint(
                 fields=["encounter", "fingerprint", "size"],
                 condition=Q(removed_at__isnull=True, received_at__isnull=True),
@@ -386,8 +420,10 @@ class Video(models.Model):
 
     @property
     def state(self) -> VideoState:
+        if self.erased_at:
+            return VideoState.ERASED
         if self.removed_at:
-            return VideoState.REMOVED
+            return VideoState.DELETED if self.received_at else VideoState.REMOVED
         if self.job is None:
             return VideoState.UPLOADING
         return _STATE_OF_JOB[Status(self.job.status)]

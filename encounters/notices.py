@@ -57,3 +57,11 @@ def tell_of_opening(reference: str) -> None:
     address = settings.BASE_URL + reverse("access_records", args=[reference])
     body = render_to_string("encounters/email/opened.txt", {"address": address})
     send_mail("An administrator opened one of your encounters", body, None, [encounter.created_by.email])
+
+
+def tell_of_withdrawal(reference: str) -> None:
+    """Tell whose encounter it is that there is nothing to be watched any more."""
+    encounter = Encounter.objects.select_related("created_by").get(reference=reference)
+    address = settings.BASE_URL + reverse("encounter", args=[reference])
+    body = render_to_string("encounters/email/withdrawn.txt", {"address": address})
+    send_mail("Consent was withdrawn for one of your encounters", body, None, [encounter.created_by.email])

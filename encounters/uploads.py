@@ -47,6 +47,12 @@ TURN = timedelta(minutes=3)
 """For so long after its last request a browser is taken to be still sending."""
 
 
+class ConsentWithdrawn(PortalError):
+    code = "consent_withdrawn"
+    message = _("Consent to this was withdrawn. Nothing more can be sent.")
+    status = 410
+
+
 class BadParts(PortalError):
     code = "bad_parts"
     message = _("This upload got out of step. Please choose the same video again to continue it.")
@@ -173,7 +179,15 @@ def _announce(caller: Caller, encounter: Encounter, offer: Offer) -> Video:
     return video
 
 
+def still_open(encounter: Encounter) -> None:
+    """Raises `ConsentWithdrawn`. Else it stays open until the caller's transaction ends."""
+    unspoilt = Encounter.objects.filter(withdrawn_at__isnull=True, erased_at__isnull=True)
+    if not unspoilt.select_for_update().filter(pk=encounter.pk).exists():
+        raise ConsentWithdrawn
+
+
 def _row(encounter: Encounter, offer: Offer, source_key: str, **received: Any) -> Video:
+    still_open(encounter)
     return Video.objects.create(
         encounter=encounter,
         original_name=offer.filename,
@@ -202,7 +216,7 @@ def _begin_at_store(video: Video) -> None:
         upload_id = object_store().start_upload(video.source_key, CONTENT_TYPES[extension])
     except StoreError as error:
         raise StoreUnavailable from error
-    if not Video.objects.filter(pk=video.pk, upload_id="").update(upload_id=upload_id):
+    if not Video.objects.unfinished().filter(pk=video.pk, upload_id="").update(upload_id=upload_id):
         object_store().abort(video.source_key, upload_id)
     video.refresh_from_db()
 

@@ -208,6 +208,8 @@ if 0 < len(STORE_EVENTS_SECRET) < STORE_EVENTS_SECRET_LENGTH:
     raise ImproperlyConfigured(
         f"STORE_EVENTS_SECRET must have at least {STORE_EVENTS_SECRET_LENGTH} characters."
     )
+RETENTION_DAYS = whole("RETENTION_DAYS", default=0, at_least=0)
+"""For how long a new team keeps videos, until its admin says otherwise. 0: for good."""
 VIDEO_MAX_SECONDS = whole("VIDEO_MAX_SECONDS", default=3600)
 VIDEO_LONG_SIDE = whole("VIDEO_LONG_SIDE", default=1920, at_least=320)
 MP4_KEY_STYLE = choice("MP4_KEY_STYLE", default="web", among={"web", "plain"})

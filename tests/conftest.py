@@ -78,9 +78,9 @@ def _empty_database_after_test() -> Iterator[None]:
 
 def drop_triggers(*names: str) -> None:
     """What somebody can do who is master of the database."""
-    on_table = f" ON {append_only.TABLE}" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
         for name in names or append_only.guards(connection):
+            on_table = f" ON {append_only.table_of(name)}" if connection.vendor == "postgresql" else ""
             cursor.execute(f"DROP TRIGGER IF EXISTS {name}{on_table}")
 
 

@@ -90,6 +90,9 @@ class TranscodeJob(models.Model):
     queued_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    barred_at = models.DateTimeField(null=True, blank=True)
+    """Since when nothing may be made of it any more, because its objects are to be erased."""
+    erased_at = models.DateTimeField(null=True, blank=True)
 
     objects = JobQuerySet.as_manager()
 
@@ -127,6 +130,15 @@ class TranscodeJob(models.Model):
             models.CheckConstraint(
                 condition=Q(attempt__lte=F("attempt_limit")), name="job_attempts_within_limit"
             ),
+            models.CheckConstraint(
+                condition=Q(barred_at__isnull=True)
+                | (Q(status__in=FINAL) & ~AT_WORK & ~Q(extras=Extras.WAITING)),
+                name="job_barred_is_at_rest",
+            ),
+            models.CheckConstraint(
+                condition=Q(erased_at__isnull=True) | Q(barred_at__isnull=False),
+                name="job_erased_only_when_barred",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -139,7 +151,8 @@ class TranscodeJob(models.Model):
     @property
     def is_retryable(self) -> bool:
         """Failed or cancelled, and there is something in the store to try again with."""
-        return self.status in {Status.FAILED, Status.CANCELLED} and self.attempt_limit > 0
+        ended = self.status in {Status.FAILED, Status.CANCELLED}
+        return ended and self.attempt_limit > 0 and self.barred_at is None
 
     @property
     def short_id(self) -> str:
@@ -188,7 +201,8 @@ class TranscodeJob(models.Model):
         return self._change(Q(extras=Extras.WAITING), extras=Extras.RUNNING, **changes)
 
     def _change(self, condition: Q, **changes: Any) -> bool:
-        moved = type(self).objects.filter(condition, pk=self.pk).update(**changes)
+        """Nothing changes a job that is barred."""
+        moved = type(self).objects.filter(condition, pk=self.pk, barred_at__isnull=True).update(**changes)
         if moved:
             self.refresh_from_db()
         return bool(moved)

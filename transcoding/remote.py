@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from transcoding import jobs
+from transcoding import erasing, jobs
 from transcoding.aws.reports import SOURCE_ETAG, WINDOW, Answer, News, Report
 from transcoding.engine.contracts import Extras, TranscodeResult
 from transcoding.engine.keys import is_source, result_key
@@ -83,9 +83,12 @@ def take(report: Report) -> Answer:
         case News.BEGIN | News.WORKING:
             return Answer(accepted=jobs.heartbeat(attempt, report.progress))
         case News.RESULT:
-            return Answer(accepted=_file(attempt, report.result) or _is_current(attempt))
+            accepted = _file(attempt, report.result) or _is_current(attempt)
         case News.FAULT:
-            return Answer(accepted=jobs.record_fault(attempt, report.detail))
+            accepted = jobs.record_fault(attempt, report.detail)
+    if not accepted:
+        erasing.let_go(attempt)
+    return Answer(accepted=accepted)
 
 
 def _attempt(report: Report) -> TranscodeAttempt | None:

@@ -18,6 +18,18 @@ PART_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredVersion:
+    """One version of an object, or the marker that says that it was deleted."""
+
+    key: str
+    version_id: str
+    """`null` where the bucket keeps no versions."""
+    size: int
+    is_latest: bool
+    is_marker: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpenUpload:
     """A multipart upload that the store still keeps parts of."""
 
@@ -69,11 +81,46 @@ class PortalStore(S3Store):
         body: bytes = self._call("get_object", Key=key, Range=f"bytes=0-{size - 1}")["Body"].read()
         return body
 
-    def open_uploads(self) -> Iterator[OpenUpload]:
-        """Every multipart upload that was neither completed nor aborted, whoever began it."""
+    def versions(self, prefix: str) -> Iterator[StoredVersion]:
+        """Every version and delete marker under a prefix; of a bucket without versions, every object."""
         marker: dict[str, str] = {}
         while True:
-            page = self._call("list_multipart_uploads", **marker)
+            page = self._call("list_object_versions", Prefix=prefix, **marker)
+            for kind in ("Versions", "DeleteMarkers"):
+                for found in page.get(kind, []):
+                    yield StoredVersion(
+                        key=found["Key"],
+                        version_id=found["VersionId"],
+                        size=found.get("Size", 0),
+                        is_latest=found["IsLatest"],
+                        is_marker=kind == "DeleteMarkers",
+                    )
+            if not page.get("IsTruncated"):
+                return
+            marker = {name: page[f"Next{name}"] for name in ("KeyMarker", "VersionIdMarker")}
+
+    def delete_version(self, key: str, version_id: str) -> None:
+        """Remove one version for good, or a delete marker. Says nothing if it is gone already."""
+        self._call("delete_object", Key=key, VersionId=version_id)
+
+    def copy(self, key: str, new_key: str) -> None:
+        """Copy an object of at most 5 GB within the store, encrypted and with the type that it has.
+
+        Raises `NoSuchObject`.
+        """
+        self._call(
+            "copy_object",
+            Key=new_key,
+            CopySource={"Bucket": self.bucket, "Key": key},
+            MetadataDirective="COPY",
+            **self.config.put_parameters,
+        )
+
+    def open_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
+        """Every multipart upload under a prefix that was neither completed nor aborted, whoever began it."""
+        marker: dict[str, str] = {}
+        while True:
+            page = self._call("list_multipart_uploads", Prefix=prefix, **marker)
             for found in page.get("Uploads", []):
                 yield OpenUpload(key=found["Key"], upload_id=found["UploadId"], began_at=found["Initiated"])
             if not page.get("IsTruncated"):

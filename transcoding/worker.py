@@ -12,7 +12,7 @@ from typing import Self
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from transcoding import jobs
+from transcoding import erasing, jobs
 from transcoding.engine.contracts import Outcome, TranscodeResult
 from transcoding.engine.errors import EngineError
 from transcoding.engine.progress import Pace
@@ -99,6 +99,7 @@ def convert(job_id: str) -> str:
         raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        erasing.let_go(attempt)
 
 
 def _convert(attempt: TranscodeAttempt, work: Path) -> str:

@@ -53,7 +53,8 @@ def _caller(request: HttpRequest, encounter: str | None = None) -> tuple[Caller,
         assert caller.invitation is not None  # noqa: S101 - patient() gives no caller without
         callers.stay(request, caller.invitation)
         return caller, caller.invitation.encounter
-    found = Encounter.objects.visible_to(request.user).filter(reference=encounter, closed_at=None).first()
+    mine = Encounter.objects.visible_to(request.user).filter(closed_at=None, withdrawn_at=None)
+    found = mine.filter(reference=encounter).first()
     if found is None:
         raise NotAllowed
     return callers.staff(request), found

@@ -61,7 +61,7 @@ def _fields(change: dict[str, Any]) -> list[str]:
 
 @admin.register(Team)
 class TeamAdmin(Recorded):
-    list_display = ["name", "code"]
+    list_display = ["name", "code", "retention_days"]
     verb_added = verb_changed = Verb.TEAM_CHANGED
 
 

@@ -2,11 +2,18 @@
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+
+
+def usual_retention() -> int | None:
+    """Days for which a new team keeps videos. None: for good."""
+    return settings.RETENTION_DAYS or None
 
 
 class Team(models.Model):
@@ -14,6 +21,14 @@ class Team(models.Model):
 
     code = models.SlugField(unique=True)
     name = models.CharField(max_length=100)
+    retention_days = models.PositiveIntegerField(
+        "days to keep videos",
+        null=True,
+        blank=True,
+        default=usual_retention,
+        validators=[MinValueValidator(1)],
+        help_text="After the last video of an encounter has come. Then all of it is erased. Empty: for good.",
+    )
 
     class Meta:
         ordering = ["name"]

@@ -11,7 +11,10 @@ from encounters.models import (
     AccessRecord,
     Consent,
     ConsentWording,
+    Encounter,
+    Erasure,
     Invitation,
+    LegalHold,
     MessageText,
     Patient,
     UploadPart,
@@ -79,6 +82,24 @@ def message_text(*channels):
     return create
 
 
+def two_holds(encounter):
+    for _ in range(2):
+        LegalHold.objects.create(encounter=encounter, placed_by=encounter.created_by)
+
+
+def hold_released_by_nobody(encounter):
+    LegalHold.objects.create(encounter=encounter, placed_by=encounter.created_by, released_at=NOW)
+
+
+def two_erasures_of_all(encounter):
+    for _ in range(2):
+        Erasure.objects.create(encounter=encounter, why="withdrawn")
+
+
+def update(**fields):
+    return lambda encounter: Encounter.objects.update(**fields)
+
+
 VIOLATIONS = [
     ("patient_record_number_unique_in_team", same_record_number),
     ("consent_stands_once_for_each_purpose", consent_twice),
@@ -90,6 +111,15 @@ VIOLATIONS = [
     ("message_text_once_in_team_and_language", message_text("email", "email")),
     ("message_text_of_a_message", message_text("screen")),
     ("invitation_sent_or_failed", lambda encounter: invitation(encounter, sent_at=NOW, failure="refused")),
+    ("encounter_has_a_patient_unless_erased", update(patient=None)),
+    ("hold_placed_once", two_holds),
+    ("hold_released_by_somebody", hold_released_by_nobody),
+    ("erasure_of_encounter_once", two_erasures_of_all),
+    (
+        "erasure_begun_before_done",
+        lambda encounter: Erasure.objects.create(encounter=encounter, why="withdrawn", done_at=NOW),
+    ),
+    ("video_erased_only_when_removed", lambda encounter: make_video(encounter, "x", erased_at=NOW)),
     (
         "invitation_expires_after_it_began",
         lambda encounter: invitation(encounter, created_at=NOW, expires_at=NOW),

@@ -14,6 +14,10 @@ from transcoding.models import Status
 def videos_by_state(encounter):
     return {
         VideoState.REMOVED: make_video(encounter, "removed", removed_at=timezone.now()),
+        VideoState.DELETED: make_video(encounter, "deleted", Status.SUCCEEDED, removed_at=timezone.now()),
+        VideoState.ERASED: make_video(
+            encounter, "erased", Status.SUCCEEDED, removed_at=timezone.now(), erased_at=timezone.now()
+        ),
         VideoState.UPLOADING: make_video(encounter, "uploading"),
         VideoState.WAITING: make_video(encounter, "waiting", Status.QUEUED),
         VideoState.CONVERTING: make_video(encounter, "converting", Status.RUNNING),
@@ -30,11 +34,11 @@ def test_every_video_state_is_found_by_its_own_filter_alone(videos_by_state):
         assert list(Video.objects.in_state(state)) == [video]
 
 
-def test_a_removed_video_is_removed_whatever_became_of_its_job(encounter):
+def test_a_deleted_video_is_deleted_whatever_became_of_its_job(encounter):
     video = make_video(encounter, "gone", Status.SUCCEEDED, removed_at=timezone.now())
 
-    assert video.state == VideoState.REMOVED
-    assert list(Video.objects.in_state(VideoState.REMOVED)) == [video]
+    assert video.state == VideoState.DELETED
+    assert list(Video.objects.in_state(VideoState.DELETED)) == [video]
     assert not Video.objects.in_state(VideoState.READY).exists()
 
 
@@ -67,6 +71,7 @@ def encounters_by_state(encounter):
         EncounterState.ARRIVED: make(invited=True, arrived=True),
         EncounterState.REVIEWED: make(invited=True, arrived=True, reviewed_at=now),
         EncounterState.CLOSED: make(arrived=True, reviewed_at=now, closed_at=now),
+        EncounterState.WITHDRAWN: make(arrived=True, reviewed_at=now, closed_at=now, withdrawn_at=now),
     }
 
 

@@ -10,6 +10,7 @@ EXTENSIONS = (
 _SOURCE = re.compile(
     rf"[0-9a-z]{{8,32}}/[^/\x00-\x1f\x7f]{{1,150}}\.(?:{'|'.join(EXTENSIONS)})", re.IGNORECASE
 )
+_RANDOM = re.compile(r"[0-9a-f]{40}\.[0-9a-z]{2,5}")
 _OURS = (".web.mp4", ".poster.jpg", ".result.json", ".storyboard.jpg", ".storyboard.vtt", ".frames.json.gz")
 
 MADE_BY_US = "portal-made"
@@ -62,6 +63,11 @@ def is_ours(key: str) -> bool:
 def is_source(key: str) -> bool:
     """Whether an object under this key is an original: `<reference>/<name>.<extension>`, not made by us."""
     return _SOURCE.fullmatch(key) is not None and not is_ours(key)
+
+
+def is_random(name: str) -> bool:
+    """Whether this is the last part of a key that we made, which says nothing about anybody."""
+    return _RANDOM.fullmatch(name) is not None
 
 
 def is_playable(key: str) -> bool:
