@@ -38,16 +38,18 @@ class LinkClosed(PortalError):
     """Says the same whatever closed it: before the date of birth nobody learns anything of the patient."""
 
     code = "link_closed"
-    message = _("This link is closed and takes no more videos. If you have a question, phone your clinic.")
-    status = 410
+    heading = _("This link is closed")
+    message = _("It takes no more videos. If you have a question, phone your clinic.")
+    status = 403
 
 
 class Withdrawn(PortalError):
     """The patient of this session took everything back."""
 
     code = "withdrawn"
-    message = _("You took everything back. This link takes no more videos.")
-    status = 410
+    heading = _("You took everything back")
+    message = _("Nobody can watch your videos any more. This link takes no more videos.")
+    status = 403
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +117,21 @@ def _remembered(request: HttpRequest, key: str) -> Invitation:
         raise LinkNeeded
     usable = Invitation.objects.usable().select_related("encounter__patient", "encounter__team")
     invitation = usable.filter(pk=entry["id"]).first()
+    if invitation is None and _is_withdrawn(entry["id"]):
+        raise Withdrawn if key == SESSION_KEY else LinkClosed
     if invitation is None:
         raise LinkNeeded
     return invitation
+
+
+def _is_withdrawn(pk: int) -> bool:
+    return Invitation.objects.filter(pk=pk, encounter__withdrawn_at__isnull=False).exists()
+
+
+def took_all_back(request: HttpRequest) -> bool:
+    """Whether the patient of this session withdrew consent to diagnosis."""
+    entry = request.session.get(SESSION_KEY) or {}
+    return entry.get("until", 0) >= time.time() and _is_withdrawn(entry["id"])
 
 
 def ask(request: HttpRequest, invitation: Invitation) -> None:

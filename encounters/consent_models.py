@@ -113,6 +113,11 @@ class Consent(models.Model):
         return self.text.partition("\n")[0]
 
     @property
+    def rest(self) -> str:
+        """The lines that explain the statement."""
+        return self.text.partition("\n")[2]
+
+    @property
     def language_name(self) -> str:
         return dict(settings.LANGUAGES).get(self.language, self.language)
 

@@ -285,6 +285,12 @@ class Invitation(models.Model):
         return self.locked_until is not None and self.locked_until > timezone.now()
 
     @staticmethod
+    def was_withdrawn(token: str) -> bool:
+        """Whether this was a link of an encounter for which consent was withdrawn since."""
+        known = Invitation.objects.filter(token_hash=token_hash(token))
+        return known.filter(encounter__withdrawn_at__isnull=False).exists()
+
+    @staticmethod
     def for_token(token: str) -> "Invitation | None":
         usable = InvitationQuerySet(Invitation).usable()
         return usable.select_related("encounter__patient").filter(token_hash=token_hash(token)).first()

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 class PortalError(Exception):
     """Something that a person can be told about. Translated once, by the portal's middleware.
 
-    `code` is for machines and admins, `message` a plain sentence, `status` an HTTP status.
+    `code` is for machines and admins, `heading` and `message` are plain words, `status` an HTTP status.
     """
 
     code = "error"
+    heading: "StrOrPromise" = _("That did not work")
     message: "StrOrPromise" = _("Something went wrong. Please try again.")
     status = 400
 

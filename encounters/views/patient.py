@@ -12,11 +12,11 @@ from django.utils.translation import get_language, gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django.views.i18n import set_language
 
-from encounters import callers, consents, invitations, languages, uploads, wordings
-from encounters.callers import Caller, LinkNeeded
+from encounters import callers, consents, erasure, invitations, languages, uploads, wordings
+from encounters.callers import Caller, LinkClosed, LinkNeeded
 from encounters.forms import BirthDateForm, ConsentForm, DescriptionForm
 from encounters.keys import CONTENT_TYPES
-from encounters.models import Encounter, Invitation, Purpose, VideoQuerySet, VideoState
+from encounters.models import Consent, Encounter, Invitation, Purpose, VideoQuerySet, VideoState
 from encounters.wordings import Wording
 from transcoding.http import HtmxRequest
 
@@ -47,7 +47,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
     """Lead to a page whose address holds no token: what is shown, shared or photographed opens nothing."""
     invitation = Invitation.for_token(token)
     if invitation is None:
-        raise LinkNeeded
+        raise LinkClosed if Invitation.was_withdrawn(token) else LinkNeeded
     callers.ask(request, invitation)
     response = redirect("patient_birth_date")
     response.headers["Referrer-Policy"] = "no-referrer"
@@ -128,23 +128,27 @@ def agreement(request: HttpRequest, caller: Caller, encounter: Encounter) -> Htt
     if request.method == "POST" and shown == wording.name:
         _change_of_mind(request, caller, encounter, wording)
         return redirect("patient_agreement")
-    answers = [
-        {
-            "purpose": purpose,
-            "consent": consent,
-            "stands": consent is not None and consent.withdrawn_at is None,
-            "is_optional": purpose in consents.OPTIONAL,
-            "wording": wording.texts[purpose],
-        }
-        for purpose, consent in consents.overview(encounter)
-    ]
     context = {
         "encounter": encounter,
-        "answers": answers,
+        "answers": [_answer(purpose, given, wording) for purpose, given in consents.overview(encounter)],
         "wording": wording,
         "has_changed": shown != wording.name,
     }
     return render(request, "encounters/patient_agreement.html", context)
+
+
+def _answer(purpose: Purpose, given: Consent | None, wording: Wording) -> dict[str, object]:
+    """What was said to one purpose, in the words of then; never asked or left out: in those of now."""
+    statement, rest = (given.statement, given.rest) if given else wording.parts(purpose)
+    return {
+        "purpose": purpose,
+        "consent": given,
+        "stands": given is not None and given.withdrawn_at is None,
+        "is_optional": purpose in consents.OPTIONAL,
+        "statement": statement,
+        "rest": rest,
+        "language": given.language if given else wording.language,
+    }
 
 
 def _change_of_mind(request: HttpRequest, caller: Caller, encounter: Encounter, wording: Wording) -> None:
@@ -156,6 +160,27 @@ def _change_of_mind(request: HttpRequest, caller: Caller, encounter: Encounter, 
         elif request.POST.get("give") == purpose:
             consents.give_later(caller=caller, encounter=encounter, wording=wording, purpose=purpose)
             messages.success(request, gettext("Thank you. Your agreement is kept."))
+
+
+@require_http_methods(["GET", "POST"])
+@for_patient
+def withdraw(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
+    """Say what taking everything back does, and do it when asked once more."""
+    if not encounter.consented:
+        return redirect("patient_consent")
+    if request.method == "POST":
+        erasure.withdraw(caller=caller, encounter=encounter)
+        return redirect("patient_withdrawn")
+    return render(request, "encounters/patient_withdraw.html", {"encounter": encounter})
+
+
+@login_not_required
+@require_GET
+def withdrawn(request: HttpRequest) -> HttpResponse:
+    """What the patient reads who took everything back."""
+    if not callers.took_all_back(request):
+        return redirect("patient_next")
+    return render(request, "encounters/patient_withdrawn.html")
 
 
 @require_http_methods(["GET", "POST"])

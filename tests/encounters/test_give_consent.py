@@ -300,7 +300,7 @@ def test_the_worklist_can_be_narrowed_to_research(
     consents.withdraw(caller=Caller(), encounter=encounter, purposes=[Purpose.RESEARCH])
 
     assert shown("research=1") == []
-    assert "with consent to research and teaching" in staff_client.get("/?research=1").content.decode()
+    assert "comes with consent to research and teaching" in staff_client.get("/?research=1").content.decode()
 
 
 # From before each consent had a row
