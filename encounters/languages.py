@@ -11,9 +11,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_only_middleware
+from django.utils.translation import gettext_noop
 from django.utils.translation.trans_real import DjangoTranslation
 from django.views.i18n import JSONCatalog
 
+CORRECTED = [gettext_noop("July")]
+"""What Django's own catalogues have, and misspell: ours come first."""
 OF_PATIENTS = ("/u/", "/send/", "/uploads/")
 SESSION_KEY = "language"
 """What the clinic chose for the link that this browser opened last."""

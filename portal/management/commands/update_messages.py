@@ -17,6 +17,7 @@ PYTHON: dict[str, Any] = {
     "_": None,
     "gettext": None,
     "gettext_lazy": None,
+    "gettext_noop": None,
     "ngettext": (1, 2),
     "ngettext_lazy": (1, 2),
     "translatable": None,
@@ -65,6 +66,7 @@ def updated(domain: str, path: Path) -> Any:
         template.add(message, locations=[(source, 0)])
     catalogue.update(template, no_fuzzy_matching=True, keep_user_comments=True, update_creation_date=False)
     catalogue.obsolete.clear()
+    catalogue.msgid_bugs_address = catalogue.last_translator = catalogue.language_team = ""
     return catalogue
 
 
