@@ -137,9 +137,7 @@ def change_text(
 
 
 def deliver(*, caller: Caller, invitation: Invitation, link: str) -> None:
-    """Send the message that brings this link, and keep whether it went out. Raises nothing that a reader
-    of the encounter's page could not read there: `Invitation.failure`.
-    """
+    """Send the message that brings this link, and keep whether it went out, or why not: `failure`."""
     try:
         _send(invitation, link)
     except NotSent as error:

@@ -201,6 +201,7 @@ def announce(access: dict[str, Any], write: Callable[[str], Any]) -> None:
         ("  clinician", "{email}  {password}".format(**access["clinician"])),
         ("  admin", "{email}  {password}".format(**access["admin"])),
         ("Mail", str(settings.VAR_DIR / "mail")),
+        ("Text messages", str(settings.VAR_DIR / "sms")),
         ("Stop", "Ctrl-C"),
         ("", ""),
     ]

@@ -454,6 +454,8 @@ EMAIL_URL = address(
     "EMAIL_URL", schemes=env.EMAIL_SCHEMES, default=in_demo(f"filemail:///{VAR_DIR / 'mail'}")
 )
 vars().update(env.email_url_config(EMAIL_URL))
+EMAIL_TIMEOUT = 10
+"""Seconds: whoever sends a link waits for the mail server."""
 DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default=in_demo("portal@clinic.example"))
 
 # Database and cache

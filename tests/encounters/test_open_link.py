@@ -1,12 +1,15 @@
 """A patient opens the link and gives the date of birth."""
 
+import base64
 from datetime import date, timedelta
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from encounters.models import AccessRecord, Encounter, Invitation, InvitationState, Verb
+from encounters.callers import Caller
+from encounters.invitations import invite
+from encounters.models import AccessRecord, Channel, Encounter, Invitation, InvitationState, Verb
 from tests.conftest import BIRTH_DATE, at_once, give_birth_date, try_date
 
 WRONG = {"day": 1, "month": 1, "year": 2001}
@@ -183,6 +186,122 @@ def test_an_expired_session_asks_for_the_link_again(consenting_client, encounter
 def test_without_the_link_no_step_opens(path, staff_client):
     assert Client().get(path).status_code == 403
     assert staff_client.get(path).status_code == 403
+
+
+# The address
+
+
+def test_the_link_leads_to_an_address_without_its_token(link):
+    client = Client()
+
+    answer = client.get(link)
+
+    assert (answer.status_code, answer.url) == (302, "/send/birth-date/")
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert link[3:-1] not in client.get("/send/birth-date/").content.decode()
+
+
+def test_the_page_for_the_date_needs_the_link_first(link):
+    assert Client().get("/send/birth-date/").status_code == 403
+    assert Client().post("/send/birth-date/", RIGHT).status_code == 403
+
+
+def test_a_link_that_ends_while_the_page_is_open_is_refused(link):
+    client = Client()
+    client.get(link)
+    Invitation.objects.update(revoked_at=timezone.now())
+
+    assert client.post("/send/birth-date/", RIGHT).status_code == 403
+    assert not AccessRecord.objects.filter(verb=Verb.LINK_OPENED).exists()
+
+
+def test_a_token_has_192_random_bits(link):
+    token = link[3:-1]
+
+    assert len(token) == 32
+    assert len(base64.urlsafe_b64decode(token)) * 8 == 192
+
+
+# Locks
+
+
+def lock(link, client=None):
+    for _ in range(5):
+        try_date(client or Client(), link, WRONG)
+
+
+def lock_ends():
+    Invitation.objects.update(locked_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_each_lock_is_twice_as_long_up_to_a_day(link):
+    minutes = []
+    for _ in range(9):
+        lock(link)
+        left = Invitation.objects.get().locked_until - timezone.now()
+        minutes.append(round(left.total_seconds() / 60))
+        lock_ends()
+
+    assert minutes == [15, 30, 60, 120, 240, 480, 960, 1440, 1440]
+
+
+def test_the_right_date_does_not_make_the_next_lock_short_again(link):
+    lock(link)
+    lock_ends()
+    give_birth_date(Client(), link)
+    lock(link)
+
+    assert Invitation.objects.get().locked_until - timezone.now() > timedelta(minutes=29)
+
+
+def test_who_gave_the_right_date_before_is_not_locked_out_by_strangers(link):
+    patient = Client()
+    give_birth_date(patient, link)
+    lock(link)
+
+    assert try_date(Client(), link, RIGHT).status_code == 429
+    assert try_date(patient, link, RIGHT).status_code == 302
+
+
+def test_nor_may_that_browser_guess_for_ever(link):
+    patient = Client()
+    give_birth_date(patient, link)
+    lock(link, patient)
+
+    assert try_date(patient, link, RIGHT).status_code == 429
+    assert try_date(Client(), link, RIGHT).status_code == 302
+
+
+@pytest.mark.parametrize("forged", ["", "nonsense", "[1]", "WzFd:1:x"])
+def test_a_browser_cannot_make_itself_known(link, forged):
+    lock(link)
+    client = Client()
+    client.cookies["known"] = forged
+
+    assert try_date(client, link, RIGHT).status_code == 429
+
+
+def test_to_be_known_for_one_link_is_no_help_with_another(link, other_patient_client):
+    lock(link)
+
+    assert try_date(other_patient_client, link, RIGHT).status_code == 429
+
+
+def test_a_new_link_is_not_locked(link, alice, encounter):
+    lock(link)
+    address = invite(caller=Caller(user=alice), encounter=encounter, channel=Channel.SCREEN)
+
+    assert try_date(Client(), address.removeprefix("http://testserver"), RIGHT).status_code == 302
+
+
+def test_the_clinician_sees_the_lock_and_what_helps(link, staff_client, encounter):
+    lock(link)
+
+    page = staff_client.get(f"/encounters/{encounter.reference}/").content.decode()
+
+    assert "locked after wrong dates of birth until" in page
+    assert "a new link is not" in page
 
 
 # Bad input
