@@ -103,7 +103,7 @@ def update(**fields):
 VIOLATIONS = [
     ("patient_record_number_unique_in_team", same_record_number),
     ("consent_stands_once_for_each_purpose", consent_twice),
-    ("consent_purpose_known", consent(purpose="advertising")),
+    ("consent_purpose_known", consent(purpose="adverts")),
     ("consent_names_only_a_proxy", consent(proxy_name="Ann")),
     ("consent_has_a_wording", consent(text="")),
     ("consent_has_a_wording", consent(version="")),

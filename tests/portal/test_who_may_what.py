@@ -129,7 +129,7 @@ class World:
             "uidb36": "1",
             "key": "abc",
             "code": self.team.code,
-            "object_id": self.alice.pk,
+            "object_id": self.team.pk if "team" in name else self.alice.pk,
             "id": self.alice.pk,
             "app_label": "accounts",
             "content_type_id": 1,
