@@ -81,7 +81,7 @@ class Console:
     def send(self, *, to: str, text: str) -> None:
         folder = settings.VAR_DIR / "sms"
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{timezone.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}.txt"
+        path = folder / f"{timezone.now():%Y%m%d-%H%M%S-%f}-{secrets.token_hex(3)}.txt"
         path.write_text(f"To: {to}\n\n{text}\n")
         logger.info("text message written", extra={"file": str(path)})
 
