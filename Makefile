@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench lint format lock lambda deploy remove clean setup setup-dev setup-aws
+.PHONY: demo test bench lint format messages lock lambda deploy remove clean setup setup-dev setup-aws
 
 demo: setup
 	@$(BIN)/python manage.py demo
@@ -26,6 +26,10 @@ lint: setup-dev
 format: setup-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Collects what is to be translated into locale/, and compiles it.
+messages: setup-dev
+	$(BIN)/python manage.py update_messages
 
 lock: setup-dev
 	cd requirements && for name in base dev lambda aws; do ../$(BIN)/uv pip compile --universal --python-version 3.11 \

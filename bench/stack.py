@@ -13,9 +13,9 @@ from django.conf import settings
 from django.core.management import call_command
 
 from bench.environment import LINE, LINE_PORT, VAR
-from encounters import encounters, invitations
+from encounters import consents, encounters, invitations, wordings
 from encounters.callers import Caller
-from encounters.models import Channel, Patient
+from encounters.models import Channel, Patient, Purpose
 from portal import seaweed
 from portal.accounts.models import Role, Team, User
 from transcoding.store import object_store
@@ -94,6 +94,11 @@ def links(count: int) -> list[str]:
     for number in range(count):
         patient = Patient(record_number=f"B-{number}", given_name="A", family_name="B", birth_date=BIRTH_DATE)
         encounter = encounters.open_encounter(caller=caller, team=team, patient=patient, what_to_film="x")
-        invitations.give_consent(caller=caller, encounter=encounter, record=False, research=False)
+        consents.give(
+            caller=caller,
+            encounter=encounter,
+            wording=wordings.current(team, settings.LANGUAGE_CODE),
+            purposes=[Purpose.DIAGNOSIS],
+        )
         made.append(invitations.invite(caller=caller, encounter=encounter, channel=Channel.SCREEN))
     return made

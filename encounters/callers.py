@@ -6,8 +6,11 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
+from encounters import languages
 from encounters.models import AccessRecord, Encounter, Invitation, Verb, Video
 from transcoding.errors import PortalError
 from transcoding.models import TranscodeJob
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
     from portal.accounts.models import User
 
 SESSION_KEY = "invitation"
+ASKED_KEY = "asked"
+KNOWN_COOKIE = "__Host-known" if settings.HTTPS else "known"
+"""Of a browser that gave the right date of birth before: for which links, signed."""
+KNOWN_LINKS = 10
 PATIENT_SESSION_SECONDS = 4 * 3600
 SESSION_RENEWED_AFTER = 60
 """Writing the session with each part of a video would cost more than signing it."""
@@ -23,7 +30,25 @@ SESSION_RENEWED_AFTER = 60
 
 class LinkNeeded(PortalError):
     code = "link_needed"
-    message = "Please open the link from your clinic again. If it no longer works, ask them for a new one."
+    message = _("Please open the link from your clinic again. If it no longer works, ask them for a new one.")
+    status = 403
+
+
+class LinkClosed(PortalError):
+    """Says the same whatever closed it: before the date of birth nobody learns anything of the patient."""
+
+    code = "link_closed"
+    heading = _("This link is closed")
+    message = _("It takes no more videos. If you have a question, phone your clinic.")
+    status = 403
+
+
+class Withdrawn(PortalError):
+    """The patient of this session took everything back."""
+
+    code = "withdrawn"
+    heading = _("You took everything back")
+    message = _("Nobody can watch your videos any more. This link takes no more videos.")
     status = 403
 
 
@@ -85,21 +110,76 @@ def staff(request: HttpRequest) -> Caller:
 
 def patient(request: HttpRequest) -> Caller:
     """The patient of this session, if the link still holds. Raises `LinkNeeded`."""
-    entry = request.session.get(SESSION_KEY) or {}
+    return Caller(invitation=_remembered(request, SESSION_KEY), address=address_of(request))
+
+
+def _remembered(request: HttpRequest, key: str) -> Invitation:
+    entry = request.session.get(key) or {}
     if entry.get("until", 0) < time.time():
         raise LinkNeeded
-    invitation = (
-        Invitation.objects.usable().select_related("encounter__patient").filter(pk=entry["id"]).first()
-    )
+    usable = Invitation.objects.usable().select_related("encounter__patient", "encounter__team")
+    invitation = usable.filter(pk=entry["id"]).first()
+    if invitation is None and _is_withdrawn(entry["id"]):
+        raise Withdrawn if key == SESSION_KEY else LinkClosed
     if invitation is None:
         raise LinkNeeded
-    return Caller(invitation=invitation, address=address_of(request))
+    return invitation
+
+
+def _is_withdrawn(pk: int) -> bool:
+    return Invitation.objects.filter(pk=pk, encounter__withdrawn_at__isnull=False).exists()
+
+
+def took_all_back(request: HttpRequest) -> bool:
+    """Whether the patient of this session withdrew consent to diagnosis."""
+    entry = request.session.get(SESSION_KEY) or {}
+    return entry.get("until", 0) >= time.time() and _is_withdrawn(entry["id"])
+
+
+def ask(request: HttpRequest, invitation: Invitation) -> None:
+    """Remember which link this browser opened, so that its token need not stay in the address."""
+    request.session[ASKED_KEY] = {"id": invitation.pk, "until": time.time() + PATIENT_SESSION_SECONDS}
+    request.session[languages.SESSION_KEY] = invitation.language
+
+
+def asked(request: HttpRequest) -> Invitation:
+    """The link that this browser opened, before the date of birth. Raises `LinkNeeded`."""
+    return _remembered(request, ASKED_KEY)
 
 
 def let_in(request: HttpRequest, invitation: Invitation) -> None:
     """Remember that this browser gave the right date of birth, for a few hours."""
     request.session.cycle_key()
+    request.session.pop(ASKED_KEY, None)
     stay(request, invitation)
+
+
+def _known_links(request: HttpRequest) -> list[int]:
+    try:
+        known = signing.loads(request.COOKIES.get(KNOWN_COOKIE, ""), salt=KNOWN_COOKIE)
+    except signing.BadSignature:
+        return []
+    return [pk for pk in known if isinstance(pk, int)] if isinstance(known, list) else []
+
+
+def is_known(request: HttpRequest, invitation: Invitation) -> bool:
+    """Whether this browser gave the right date of birth for this link before.
+
+    Source: OWASP, "Slow Down Online Guessing Attacks with Device Cookies".
+    """
+    return invitation.pk in _known_links(request)
+
+
+def make_known(request: HttpRequest, response: HttpResponse, invitation: Invitation) -> None:
+    others = [pk for pk in _known_links(request) if pk != invitation.pk]
+    response.set_cookie(
+        KNOWN_COOKIE,
+        signing.dumps([invitation.pk, *others][:KNOWN_LINKS], salt=KNOWN_COOKIE),
+        max_age=settings.INVITATION_DAYS * 24 * 3600,
+        secure=settings.HTTPS,
+        httponly=True,
+        samesite="Lax",
+    )
 
 
 def stay(request: HttpRequest, invitation: Invitation) -> None:

@@ -66,6 +66,7 @@ def withdraw(*, caller: Caller, encounter: Encounter) -> None:
             encounter.refresh_from_db(fields=["withdrawn_at"])
             return
         Encounter.objects.filter(pk=encounter.pk).update(withdrawn_at=now)
+        encounter.consents.standing().update(withdrawn_at=now)
         encounter.invitations.filter(revoked_at__isnull=True).update(revoked_at=now)
         encounter.videos.filter(removed_at__isnull=True).update(removed_at=now)
         erasing.bar(_jobs(encounter.videos.all()))
@@ -419,5 +420,6 @@ def _forget_encounter(encounter: Encounter) -> None:
         erased_at=timezone.now(), patient=None, what_to_film="", description=""
     )
     encounter.holds.update(reason="")
+    encounter.consents.update(proxy_name="")
     if patient and not patient.encounters.exists():
         patient.delete()

@@ -4,12 +4,13 @@ from datetime import date
 from typing import Any
 
 from django import forms
-from django.core.validators import RegexValidator
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-from encounters.models import Patient
+from encounters import sms
+from encounters.consents import Proxy
+from encounters.models import Patient, Purpose, Relation
 
-MOBILE = RegexValidator(r"^\+?[0-9 ()-]{6,29}$", "Write the number in digits, such as 07700 900123.")
 OLDEST = 130
 
 
@@ -39,17 +40,51 @@ class BirthDateForm(forms.Form):
             cleaned["birth_date"] = date(cleaned["year"], cleaned["month"], cleaned["day"])
         except (KeyError, ValueError) as error:
             raise forms.ValidationError(
-                "Please write a day, a month and a year, for example 27 3 1965."
+                _("Please write a day, a month and a year, for example 27 3 1965.")
             ) from error
         return cleaned
 
 
 class ConsentForm(forms.Form):
+    """The three questions, and who answers them if it is not the patient."""
+
+    wording = forms.CharField(required=False, widget=forms.HiddenInput())
+    """The name of the wording on the page."""
     diagnosis = forms.BooleanField(
-        error_messages={"required": "We need your yes to this one before you can send a video."}
+        error_messages={"required": _("We need your yes to this one before you can send a video.")}
     )
     record = forms.BooleanField(required=False)
     research = forms.BooleanField(required=False)
+    relation = forms.ChoiceField(
+        choices=[("", _("Please choose")), *Relation.choices],
+        required=False,
+        label=_("You are the patient's"),
+    )
+    proxy_name = forms.CharField(
+        max_length=200,
+        required=False,
+        label=_("Your name"),
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("proxy_name") and not cleaned.get("relation"):
+            self.add_error("relation", _("Please choose who you are to the patient."))
+        if cleaned.get("relation") and not cleaned.get("proxy_name"):
+            self.add_error("proxy_name", _("Please write your name."))
+        return cleaned
+
+    @property
+    def purposes(self) -> list[Purpose]:
+        return [purpose for purpose in Purpose if self.cleaned_data.get(purpose)]
+
+    @property
+    def proxy(self) -> Proxy | None:
+        relation = self.cleaned_data["relation"]
+        if not relation:
+            return None
+        return Proxy(name=self.cleaned_data["proxy_name"], relation=Relation(relation))
 
 
 class DescriptionForm(forms.Form):
@@ -115,18 +150,29 @@ class EncounterForm(forms.ModelForm):  # type: ignore[type-arg]
             "birth_date": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
             "mobile": forms.TextInput(attrs={"type": "tel"}),
         }
-        help_texts = {"email": "For sending the link. Leave it empty to show a QR code instead."}
+        help_texts = {
+            "email": "For sending the link. Without either, show the patient a QR code.",
+            "mobile": "For sending the link as a text message.",
+        }
 
     def __init__(self, *args: Any, teams: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.widget.attrs["autocomplete"] = "off"
-        self.fields["mobile"].validators.append(MOBILE)
         team: Any = self.fields["team"]
         team.queryset = teams
         if len(teams) == 1:
             team.initial = teams[0]
             team.widget = forms.HiddenInput()
+
+    def clean_mobile(self) -> str:
+        given: str = self.cleaned_data["mobile"]
+        number = sms.in_e164(given) if given else ""
+        if number is None:
+            raise forms.ValidationError(
+                "This is not the number of a mobile phone. Write it like 07700 900123, or +353 85 012 3456."
+            )
+        return number
 
     def clean_birth_date(self) -> date:
         birth_date: date = self.cleaned_data["birth_date"]

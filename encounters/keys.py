@@ -24,9 +24,13 @@ CONTENT_TYPES = {
 EXTENSIONS = {content_type: extension for extension, content_type in reversed(CONTENT_TYPES.items())}
 
 
+TOKEN_LENGTH = 32
+"""Letters: four for each three bytes."""
+
+
 def new_token() -> str:
     """192 random bits for a link."""
-    return secrets.token_urlsafe(24)
+    return secrets.token_urlsafe(TOKEN_LENGTH * 3 // 4)
 
 
 def token_hash(token: str) -> str:

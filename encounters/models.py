@@ -16,9 +16,11 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from encounters.consent_models import Consent, ConsentWording, Purpose, Relation
 from encounters.disposal import Erasure, ErasureProof, LegalHold
 from encounters.encryption import EncryptedCharField, EncryptedTextField
 from encounters.keys import token_hash
+from encounters.message_models import FAILURES, Channel, MessageText
 from encounters.patients import Patient, SearchTerm
 from encounters.records import SEEING, AccessRecord, AccessRecordsAreFinal, Verb
 from encounters.viewings import Viewing
@@ -26,18 +28,10 @@ from transcoding.engine.contracts import OutputKind
 from transcoding.models import Rendition, Status, TranscodeJob, rendition
 
 # Parts of the models, in files of their own.
-__all__ = [
-    "SEEING",
-    "AccessRecord",
-    "AccessRecordsAreFinal",
-    "Erasure",
-    "ErasureProof",
-    "LegalHold",
-    "Patient",
-    "SearchTerm",
-    "Verb",
-    "Viewing",
-]
+__all__ = ["SEEING", "AccessRecord", "AccessRecordsAreFinal", "Verb"]
+__all__ += ["Channel", "Consent", "ConsentWording", "MessageText", "Purpose", "Relation"]
+__all__ += ["Erasure", "ErasureProof", "LegalHold"]
+__all__ += ["Patient", "SearchTerm", "Viewing"]
 REFERENCE_BYTES = 8
 REFERENCE_START = re.compile(r"[0-9a-f]{4,}$")
 ABOUT_TO_ARRIVE = 64 * 1024**2
@@ -96,6 +90,11 @@ class EncounterQuerySet(models.QuerySet["Encounter"]):
             has_video=Exists(Video.objects.received().filter(encounter=OuterRef("pk"))),
         ).filter(ENCOUNTER_STATES[state])
 
+    def for_research(self) -> "EncounterQuerySet":
+        """Those whose videos may be used for research and teaching."""
+        agreed = Consent.objects.standing().filter(encounter=OuterRef("pk"), purpose=Purpose.RESEARCH)
+        return self.filter(Exists(agreed))
+
     def with_counts(self) -> "EncounterQuerySet":
         """Adds what `Encounter.state` and the worklist need, so that a page of rows costs one query."""
         return self.select_related("patient", "created_by").annotate(
@@ -137,11 +136,6 @@ class Encounter(models.Model):
     what_to_film = EncryptedTextField(max_length=2000)
     description = EncryptedTextField("what the video shows", max_length=4000, blank=True)
     """In the patient's own words."""
-    consent_wording = models.CharField(max_length=20, blank=True)
-    """Version of the wording that the patient agreed to."""
-    consent_diagnosis_at = models.DateTimeField(null=True, blank=True)
-    consent_record_at = models.DateTimeField(null=True, blank=True)
-    consent_research_at = models.DateTimeField(null=True, blank=True)
     opened_at = models.DateTimeField(default=timezone.now)
     submitted_at = models.DateTimeField(null=True, blank=True)
     notified_at = models.DateTimeField(null=True, blank=True)
@@ -160,20 +154,6 @@ class Encounter(models.Model):
         ordering = ["-opened_at", "-pk"]
         indexes = [models.Index(fields=["team", "-opened_at"], name="encounter_newest_in_team")]
         constraints = [
-            models.CheckConstraint(
-                condition=Q(consent_wording="", consent_diagnosis_at__isnull=True)
-                | (~Q(consent_wording="") & Q(consent_diagnosis_at__isnull=False)),
-                name="encounter_consent_has_a_wording",
-            ),
-            models.CheckConstraint(
-                condition=Q(consent_diagnosis_at__isnull=False)
-                | Q(consent_record_at__isnull=True, consent_research_at__isnull=True),
-                name="encounter_consent_begins_with_diagnosis",
-            ),
-            models.CheckConstraint(
-                condition=Q(submitted_at__isnull=True) | Q(consent_diagnosis_at__isnull=False),
-                name="encounter_submitted_only_with_consent",
-            ),
             models.CheckConstraint(
                 condition=Q(patient__isnull=False) | Q(erased_at__isnull=False),
                 name="encounter_has_a_patient_unless_erased",
@@ -203,7 +183,8 @@ class Encounter(models.Model):
 
     @property
     def consented(self) -> bool:
-        return self.consent_diagnosis_at is not None
+        """To diagnosis: the one without which nothing is taken."""
+        return self.consents.standing().filter(purpose=Purpose.DIAGNOSIS).exists()
 
 
 class InvitationState(models.TextChoices):
@@ -211,11 +192,6 @@ class InvitationState(models.TextChoices):
     LOCKED = "locked", "Locked after wrong dates of birth"
     EXPIRED = "expired", "Expired"
     REVOKED = "revoked", "Withdrawn"
-
-
-class Channel(models.TextChoices):
-    SCREEN = "screen", "shown on screen"
-    EMAIL = "email", "e-mail"
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
@@ -236,15 +212,27 @@ class Invitation(models.Model):
     encounter = models.ForeignKey(Encounter, on_delete=models.PROTECT, related_name="invitations")
     token_hash = models.CharField(max_length=64, unique=True, editable=False)
     channel = models.CharField(max_length=10, choices=Channel)
+    language = models.CharField(max_length=10, default="en-gb")
+    """In which the patient is written to, and greeted."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="invitations"
     )
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+    """When a message that brings it was taken for delivery."""
+    failure = models.CharField(max_length=20, blank=True)
+    """Why it could not be sent: a code of `encounters.messages`."""
     revoked_at = models.DateTimeField(null=True, blank=True)
     first_used_at = models.DateTimeField(null=True, blank=True)
     failed_attempts = models.PositiveIntegerField(default=0)
     locked_until = models.DateTimeField(null=True, blank=True)
+    locks = models.PositiveIntegerField(default=0)
+    """How often it was locked: each lock is longer than the one before."""
+    known_failed_attempts = models.PositiveIntegerField(default=0)
+    known_locked_until = models.DateTimeField(null=True, blank=True)
+    known_locks = models.PositiveIntegerField(default=0)
+    """The same three for browsers that gave the right date before."""
 
     objects = InvitationQuerySet.as_manager()
 
@@ -253,6 +241,9 @@ class Invitation(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(expires_at__gt=models.F("created_at")), name="invitation_expires_after_it_began"
+            ),
+            models.CheckConstraint(
+                condition=Q(sent_at__isnull=True) | Q(failure=""), name="invitation_sent_or_failed"
             ),
         ]
 
@@ -267,8 +258,27 @@ class Invitation(models.Model):
         return InvitationState.OPEN
 
     @property
+    def failure_in_words(self) -> str:
+        """Why its message could not be sent, for staff; empty if it could."""
+        return FAILURES.get(self.failure, "It could not be sent.") if self.failure else ""
+
+    @property
+    def language_name(self) -> str:
+        return dict(settings.LANGUAGES).get(self.language, self.language)
+
+    @property
+    def is_message(self) -> bool:
+        return self.channel != Channel.SCREEN
+
+    @property
     def is_locked(self) -> bool:
         return self.locked_until is not None and self.locked_until > timezone.now()
+
+    @staticmethod
+    def was_withdrawn(token: str) -> bool:
+        """Whether this was a link of an encounter for which consent was withdrawn since."""
+        known = Invitation.objects.filter(token_hash=token_hash(token))
+        return known.filter(encounter__withdrawn_at__isnull=False).exists()
 
     @staticmethod
     def for_token(token: str) -> "Invitation | None":

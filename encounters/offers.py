@@ -6,6 +6,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models import Sum
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from encounters.callers import Caller
 from encounters.keys import extension_of
@@ -52,19 +54,19 @@ class UploadRefused(PortalError):
 
 class TooManyVideos(PortalError):
     code = "too_many_videos"
-    message = "You have sent as many videos as this link allows. Your clinic can send you a new one."
+    message = _("You have sent as many videos as this link allows. Your clinic can send you a new one.")
     status = 409
 
 
 class TooMuch(PortalError):
     code = "too_much"
-    message = "Your videos are larger together than this link allows. Please ask your clinic what to send."
+    message = _("Your videos are larger together than this link allows. Please ask your clinic what to send.")
     status = 409
 
 
 class TooFast(PortalError):
     code = "too_fast"
-    message = "Too many videos were begun within an hour. Please try again a little later."
+    message = _("Too many videos were begun within an hour. Please try again a little later.")
     status = 429
 
 
@@ -102,15 +104,18 @@ def refusal(offer: Offer) -> UploadRefused | None:
     """Why this file is not even begun; None: it may be sent."""
     if offer.size == 0:
         return UploadRefused(
-            FailureCode.EMPTY, "This file is empty. Please choose another video, or record it again.", 422
+            FailureCode.EMPTY,
+            gettext("This file is empty. Please choose another video, or record it again."),
+            422,
         )
     if offer.size > settings.UPLOAD_MAX_BYTES:
+        words = gettext("This video is larger than %(limit)s. Please record a shorter one.")
         limit = file_size(settings.UPLOAD_MAX_BYTES)
-        return UploadRefused(
-            FailureCode.TOO_LARGE, f"This video is larger than {limit}. Please record a shorter one.", 413
-        )
+        return UploadRefused(FailureCode.TOO_LARGE, words % {"limit": limit}, 413)
     if offer.extension is None:
         return UploadRefused(
-            FailureCode.NOT_A_VIDEO, "This file is not a video. Please choose a video instead.", 415
+            FailureCode.NOT_A_VIDEO,
+            gettext("This file is not a video. Please choose a video instead."),
+            415,
         )
     return None

@@ -17,6 +17,8 @@ class Verb(models.TextChoices):
     ENCOUNTER_VIEWED = "encounter viewed"
     ENCOUNTER_REVIEWED = "encounter reviewed"
     LINK_CREATED = "link created"
+    LINK_SENT = "link sent"
+    LINK_NOT_SENT = "link not sent"
     LINK_REVOKED = "link withdrawn"
     LINK_OPENED = "link opened"
     BIRTH_DATE_WRONG = "wrong date of birth"
@@ -53,6 +55,7 @@ class Verb(models.TextChoices):
     STAFF_INVITED = "member of staff invited"
     STAFF_CHANGED = "member of staff changed"
     TEAM_CHANGED = "team changed"
+    TEXTS_CHANGED = "texts changed"
 
 
 SEEING = frozenset({Verb.ENCOUNTER_VIEWED, Verb.VIDEO_PLAYED, Verb.OPENED_WITH_REASON})

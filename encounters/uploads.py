@@ -17,9 +17,11 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from encounters import notices, offers
 from encounters.callers import Caller
+from encounters.consents import ConsentMissing
 from encounters.keys import CONTENT_TYPES, new_source_key
 from encounters.models import Encounter, UploadPart, Verb, Video, VideoState
 from encounters.offers import Offer, UploadRefused
@@ -45,21 +47,15 @@ TURN = timedelta(minutes=3)
 """For so long after its last request a browser is taken to be still sending."""
 
 
-class ConsentMissing(PortalError):
-    code = "consent_missing"
-    message = "Please read and agree to the questions on the page before this one first."
-    status = 409
-
-
 class ConsentWithdrawn(PortalError):
     code = "consent_withdrawn"
-    message = "Consent to this was withdrawn. Nothing more can be sent."
+    message = _("Consent to this was withdrawn. Nothing more can be sent.")
     status = 410
 
 
 class BadParts(PortalError):
     code = "bad_parts"
-    message = "This upload got out of step. Please choose the same video again to continue it."
+    message = _("This upload got out of step. Please choose the same video again to continue it.")
     status = 400
 
 
@@ -67,7 +63,7 @@ class PartsMissing(PortalError):
     """`missing`: numbers of the parts that the store does not have in full."""
 
     code = "parts_missing"
-    message = "A piece of the video has not arrived yet. It will be sent again."
+    message = _("A piece of the video has not arrived yet. It will be sent again.")
     status = 409
 
 
@@ -75,13 +71,13 @@ class UploadGone(PortalError):
     """`stopped`: somebody wanted that. Else the store forgot it, and announcing the file begins it anew."""
 
     code = "upload_gone"
-    message = "This upload was stopped. Please choose the video again to send it."
+    message = _("This upload was stopped. Please choose the video again to send it.")
     status = 410
 
 
 class AnotherFile(PortalError):
     code = "another_file"
-    message = (
+    message = _(
         "This is not the same video. Please choose the one that you began to send, "
         "or add this one as a new video."
     )
@@ -90,7 +86,7 @@ class AnotherFile(PortalError):
 
 class SentElsewhere(PortalError):
     code = "sent_elsewhere"
-    message = "This video is being sent from another device just now. You can leave it to that one."
+    message = _("This video is being sent from another device just now. You can leave it to that one.")
     status = 409
 
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from encounters.views import audit, erasure, events, find, patient, staff, uploads, watching
+from encounters.views import audit, erasure, events, find, patient, staff, texts, uploads, watching
 
 urlpatterns = [
     path("", staff.worklist, name="worklist"),
@@ -12,6 +12,11 @@ urlpatterns = [
         "encounters/<slug:reference>/links/<int:pk>/revoke/",
         staff.invitation_revoke,
         name="invitation_revoke",
+    ),
+    path(
+        "encounters/<slug:reference>/links/<int:pk>/resend/",
+        staff.invitation_resend,
+        name="invitation_resend",
     ),
     path("encounters/<slug:reference>/review/", staff.encounter_review, name="encounter_review"),
     path("encounters/<slug:reference>/open/", staff.encounter_open, name="encounter_open"),
@@ -31,9 +36,17 @@ urlpatterns = [
     path("videos/<uuid:pk>/custody.json", audit.custody_export, name="custody_export"),
     path("erasures/", erasure.erasures, name="erasures"),
     path("erasures/<int:pk>/retry/", erasure.erasure_retry, name="erasure_retry"),
+    path("texts/", texts.texts, name="texts"),
+    path("texts/<slug:code>/consent/", texts.consent_texts, name="consent_texts"),
+    path("texts/<slug:code>/messages/", texts.message_texts, name="message_texts"),
     path("u/<str:token>/", patient.link, name="patient_link"),
+    path("send/birth-date/", patient.birth_date, name="patient_birth_date"),
     path("send/", patient.next_step, name="patient_next"),
+    path("send/language/", patient.language, name="patient_language"),
     path("send/consent/", patient.consent, name="patient_consent"),
+    path("send/agreement/", patient.agreement, name="patient_agreement"),
+    path("send/withdraw/", patient.withdraw, name="patient_withdraw"),
+    path("send/withdrawn/", patient.withdrawn, name="patient_withdrawn"),
     path("send/description/", patient.description, name="patient_description"),
     path("send/videos/", patient.videos, name="patient_videos"),
     path("send/finish/", patient.submit, name="patient_submit"),

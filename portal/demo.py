@@ -15,9 +15,9 @@ from typing import Any
 
 from django.conf import settings
 
-from encounters import encounters, invitations, uploads
+from encounters import consents, encounters, invitations, uploads, wordings
 from encounters.callers import Caller
-from encounters.models import Channel, Encounter, Invitation, Patient
+from encounters.models import Channel, Encounter, Invitation, Patient, Purpose
 from encounters.offers import Offer
 from portal import seaweed
 from portal.accounts import invitations as invitations_of_staff
@@ -138,7 +138,12 @@ def _something_to_see(caller: Caller, team: Team) -> None:
         record_number="D-1002", given_name="Idris", family_name="Cole", birth_date=date(1971, 11, 9)
     )
     encounter = _encounter(caller, team, patient, "Please film how you walk, from the front and the side.")
-    invitations.give_consent(caller=caller, encounter=encounter, record=True, research=False)
+    consents.give(
+        caller=caller,
+        encounter=encounter,
+        wording=wordings.current(team, settings.LANGUAGE_CODE),
+        purposes=[Purpose.DIAGNOSIS, Purpose.RECORD],
+    )
     invitations.describe(caller=caller, encounter=encounter, description="It is worse in the morning.")
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mov"
@@ -196,6 +201,7 @@ def announce(access: dict[str, Any], write: Callable[[str], Any]) -> None:
         ("  clinician", "{email}  {password}".format(**access["clinician"])),
         ("  admin", "{email}  {password}".format(**access["admin"])),
         ("Mail", str(settings.VAR_DIR / "mail")),
+        ("Text messages", str(settings.VAR_DIR / "sms")),
         ("Stop", "Ctrl-C"),
         ("", ""),
     ]

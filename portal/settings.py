@@ -4,6 +4,7 @@ Without any, this is the demo: SQLite, a local S3 server, secrets made at first 
 `DEMO=false` is production: what has no safe default must then be given, or nothing starts.
 """
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,29 @@ STORAGES: dict[str, dict[str, Any]] = {
     "staticfiles": {"BACKEND": "portal.storage.HashedStaticFiles"},
 }
 
+# Text messages
+
+SMS_CARRIER = choice(
+    "SMS_CARRIER", default="console" if DEMO else "none", among={"none", "console", "sns", "webhook"}
+)
+if SMS_CARRIER == "console" and not DEMO:
+    raise ImproperlyConfigured("SMS_CARRIER=console sends nothing to anybody: it works with DEMO=true only.")
+SMS_REGION: str = env("SMS_REGION", default=S3_REGION)
+SMS_ENDPOINT = optional_origin("SMS_ENDPOINT", default=None)
+"""Of SNS; None: AWS's own."""
+SMS_SENDER_ID: str = env("SMS_SENDER_ID", default="")
+SMS_WEBHOOK_URL: str = env("SMS_WEBHOOK_URL", default="")
+SMS_WEBHOOK_SECRET: str = env("SMS_WEBHOOK_SECRET", default="")
+if SMS_CARRIER == "webhook":
+    if not SMS_WEBHOOK_URL.startswith(("https://", "http://") if DEMO else "https://"):
+        raise ImproperlyConfigured("SMS_CARRIER=webhook needs SMS_WEBHOOK_URL, which begins with https://.")
+    if len(SMS_WEBHOOK_SECRET) < SECRET_LENGTH:
+        raise ImproperlyConfigured(f"SMS_WEBHOOK_SECRET must have at least {SECRET_LENGTH} characters.")
+MOBILE_REGION: str = env("MOBILE_REGION", default="GB")
+"""Whose numbers may be written without a country code: two letters of ISO 3166."""
+if not re.fullmatch("[A-Z]{2}", MOBILE_REGION):
+    raise ImproperlyConfigured("MOBILE_REGION must be two capital letters, such as GB.")
+
 # Limits of what a patient may send, and of what one conversion may cost
 
 UPLOAD_MAX_BYTES = whole("UPLOAD_MAX_BYTES", default=5 * 1024**3)
@@ -310,6 +334,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "encounters.languages.speak_to_patients",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -331,6 +356,7 @@ TEMPLATES = [
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
+                "django.template.context_processors.i18n",
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
@@ -451,6 +477,8 @@ EMAIL_URL = address(
     "EMAIL_URL", schemes=env.EMAIL_SCHEMES, default=in_demo(f"filemail:///{VAR_DIR / 'mail'}")
 )
 vars().update(env.email_url_config(EMAIL_URL))
+EMAIL_TIMEOUT = 10
+"""Seconds: whoever sends a link waits for the mail server."""
 DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default=in_demo("portal@clinic.example"))
 
 # Database and cache
@@ -477,6 +505,14 @@ CACHES = {"default": env.cache_url_config(CACHE_URL)}
 # Language, time, static files
 
 LANGUAGE_CODE = "en-gb"
+LANGUAGES = [("en-gb", "English"), ("cy", "Cymraeg")]
+"""Of what patients read; staff read English. A further one needs a catalogue in locale/ and a wording."""
+LOCALE_PATHS = [BASE_DIR / "locale"]
+LANGUAGE_COOKIE_NAME = "__Host-language" if HTTPS else "language"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_SECURE = HTTPS
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE = choice("TIME_ZONE", default="Europe/London", among=available_timezones())
 USE_TZ = True
 STATIC_URL = "/static/"
@@ -499,6 +535,7 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
         "django-q": {"handlers": [], "level": "WARNING", "propagate": True},
         "botocore": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
     },
 }
 

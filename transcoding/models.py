@@ -8,6 +8,7 @@ from uuid import uuid4
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from transcoding.engine.contracts import FailureCode, OutputKind
 from transcoding.engine.messages import explain
@@ -192,10 +193,10 @@ class TranscodeJob(models.Model):
 
     @property
     def explanation(self) -> str:
-        """What the failure means, for a person; empty if there is none."""
+        """What the failure means, for a person, in their language; empty if there is none."""
         if self.is_beyond_function:  # no fault of the video's, and no reason to ask for a shorter one
-            return explain(FailureCode.WORKER_LOST)
-        return explain(FailureCode(self.failure_code)) if self.failure_code else ""
+            return gettext(explain(FailureCode.WORKER_LOST))
+        return gettext(explain(FailureCode(self.failure_code))) if self.failure_code else ""
 
     @property
     def is_beyond_function(self) -> bool:

@@ -4,16 +4,20 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import get_language, gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.i18n import set_language
 
-from encounters import callers, invitations, uploads
-from encounters.callers import Caller, LinkNeeded
+from encounters import callers, consents, erasure, invitations, languages, uploads, wordings
+from encounters.callers import Caller, LinkClosed, LinkNeeded
 from encounters.forms import BirthDateForm, ConsentForm, DescriptionForm
 from encounters.keys import CONTENT_TYPES
-from encounters.models import Encounter, Invitation, VideoQuerySet, VideoState
+from encounters.models import Consent, Encounter, Invitation, Purpose, VideoQuerySet, VideoState
+from encounters.wordings import Wording
 from transcoding.http import HtmxRequest
 
 
@@ -31,25 +35,47 @@ def for_patient(view: Callable[..., HttpResponse]) -> Callable[[HttpRequest], Ht
 
 
 @login_not_required
-@require_http_methods(["GET", "POST"])
+@require_POST
+def language(request: HttpRequest) -> HttpResponse:
+    """Keep the language that the patient chose, and show the same page in it."""
+    return set_language(request)
+
+
+@login_not_required
+@require_GET
 def link(request: HttpRequest, token: str) -> HttpResponse:
-    """Ask for the date of birth; show nothing about anybody before it."""
+    """Lead to a page whose address holds no token: what is shown, shared or photographed opens nothing."""
     invitation = Invitation.for_token(token)
     if invitation is None:
-        raise LinkNeeded
+        raise LinkClosed if Invitation.was_withdrawn(token) else LinkNeeded
+    callers.ask(request, invitation)
+    response = redirect("patient_birth_date")
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@login_not_required
+@require_http_methods(["GET", "POST"])
+def birth_date(request: HttpRequest) -> HttpResponse:
+    """Ask for the date of birth; show nothing about anybody before it."""
+    invitation = callers.asked(request)
     form = BirthDateForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         if _is_patient(request, invitation, form):
             callers.let_in(request, invitation)
-            return redirect("patient_next")
-        form.add_error(None, "That is not the date of birth we have. Please check it and try again.")
+            response = redirect("patient_next")
+            callers.make_known(request, response, invitation)
+            return response
+        form.add_error(None, gettext("That is not the date of birth we have. Please check it and try again."))
     return render(request, "encounters/patient_link.html", {"form": form})
 
 
 def _is_patient(request: HttpRequest, invitation: Invitation, form: BirthDateForm) -> bool:
     caller = Caller(invitation=invitation, address=callers.address_of(request))
     given = form.cleaned_data["birth_date"]
-    return invitations.check_birth_date(caller=caller, invitation=invitation, given=given)
+    return invitations.check_birth_date(
+        caller=caller, invitation=invitation, given=given, is_known=callers.is_known(request, invitation)
+    )
 
 
 @require_GET
@@ -69,16 +95,92 @@ def next_step(request: HttpRequest, caller: Caller, encounter: Encounter) -> Htt
 def consent(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
     if encounter.consented:
         return redirect("patient_description")
-    form = ConsentForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        invitations.give_consent(
+    wording = wordings.current(encounter.team, get_language() or "")
+    shown = request.POST.get("wording", wording.name)
+    form = ConsentForm(request.POST if request.method == "POST" and shown == wording.name else None)
+    if form.is_valid():
+        consents.give(
             caller=caller,
             encounter=encounter,
-            record=form.cleaned_data["record"],
-            research=form.cleaned_data["research"],
+            wording=wording,
+            purposes=form.purposes,
+            proxy=form.proxy,
         )
         return redirect("patient_description")
-    return render(request, "encounters/patient_consent.html", {"form": form, "encounter": encounter})
+    context = {
+        "form": form,
+        "encounter": encounter,
+        "wording": wording,
+        "questions": [(form[purpose], *wording.parts(purpose)) for purpose in Purpose],
+        "has_changed": shown != wording.name,
+    }
+    return render(request, "encounters/patient_consent.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@for_patient
+def agreement(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
+    """What was agreed to, and a way to change one's mind about what is not needed."""
+    if not encounter.consented:
+        return redirect("patient_consent")
+    wording = wordings.current(encounter.team, get_language() or "")
+    shown = request.POST.get("wording", wording.name)
+    if request.method == "POST" and shown == wording.name:
+        _change_of_mind(request, caller, encounter, wording)
+        return redirect("patient_agreement")
+    context = {
+        "encounter": encounter,
+        "answers": [_answer(purpose, given, wording) for purpose, given in consents.overview(encounter)],
+        "wording": wording,
+        "has_changed": shown != wording.name,
+    }
+    return render(request, "encounters/patient_agreement.html", context)
+
+
+def _answer(purpose: Purpose, given: Consent | None, wording: Wording) -> dict[str, object]:
+    """What was said to one purpose, in the words of then; never asked or left out: in those of now."""
+    statement, rest = (given.statement, given.rest) if given else wording.parts(purpose)
+    return {
+        "purpose": purpose,
+        "consent": given,
+        "stands": given is not None and given.withdrawn_at is None,
+        "is_optional": purpose in consents.OPTIONAL,
+        "statement": statement,
+        "rest": rest,
+        "language": given.language if given else wording.language,
+    }
+
+
+def _change_of_mind(request: HttpRequest, caller: Caller, encounter: Encounter, wording: Wording) -> None:
+    """Do what the button says. A purpose that there is not, or that is needed, is left alone."""
+    for purpose in consents.OPTIONAL:
+        if request.POST.get("take_back") == purpose:
+            consents.withdraw(caller=caller, encounter=encounter, purposes=[purpose])
+            messages.success(request, gettext("That is taken back. Your clinic still has your videos."))
+        elif request.POST.get("give") == purpose:
+            consents.give_later(caller=caller, encounter=encounter, wording=wording, purpose=purpose)
+            messages.success(request, gettext("Thank you. Your agreement is kept."))
+
+
+@require_http_methods(["GET", "POST"])
+@for_patient
+def withdraw(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpResponse:
+    """Say what taking everything back does, and do it when asked once more."""
+    if not encounter.consented:
+        return redirect("patient_consent")
+    if request.method == "POST":
+        erasure.withdraw(caller=caller, encounter=encounter)
+        return redirect("patient_withdrawn")
+    return render(request, "encounters/patient_withdraw.html", {"encounter": encounter})
+
+
+@login_not_required
+@require_GET
+def withdrawn(request: HttpRequest) -> HttpResponse:
+    """What the patient reads who took everything back."""
+    if not callers.took_all_back(request):
+        return redirect("patient_next")
+    return render(request, "encounters/patient_withdrawn.html")
 
 
 @require_http_methods(["GET", "POST"])
@@ -107,6 +209,7 @@ def videos(request: HttpRequest, caller: Caller, encounter: Encounter) -> HttpRe
         "expires_at": caller.invitation.expires_at,
         "max_bytes": settings.UPLOAD_MAX_BYTES,
         "extensions": " ".join(CONTENT_TYPES),
+        "words": languages.words(get_language() or ""),
     }
     return render(request, "encounters/patient_videos.html", context)
 

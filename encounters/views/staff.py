@@ -6,6 +6,7 @@ from uuid import UUID
 
 import segno
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse, StreamingHttpResponse
@@ -13,7 +14,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from encounters import encounters, invitations, playback
+from encounters import consents, encounters, invitations, playback
 from encounters.callers import staff
 from encounters.encounters import ReasonNeeded
 from encounters.forms import EncounterForm, ReasonForm
@@ -43,16 +44,22 @@ def worklist(request: StaffRequest) -> HttpResponse:
         rows = rows.found_by(text, request.user.teams.values_list("pk", flat=True))
     if state in EncounterState.values:
         rows = rows.in_state(EncounterState(state))
+    research = request.GET.get("research") == "1"
+    if research:
+        rows = rows.for_research()
     rows = rows.with_counts().order_by("-opened_at", "-pk")
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     find = request.GET.get("find", "") if text else ""
+    kept = ({"find": find} if find else {}) | ({"research": "1"} if research else {})
     context = {
         "page": page,
         "state": state,
         "states": EncounterState.choices,
         "sought": text,
         "find": find,
-        "query": urlencode({"state": state} | ({"find": find} if find else {})),
+        "research": research,
+        "kept": urlencode(kept),
+        "query": urlencode({"state": state} | kept),
     }
     template = "encounters/worklist.html#rows" if request.htmx else "encounters/worklist.html"
     return render(request, template, context)
@@ -139,6 +146,7 @@ def _is_uuid(text: str) -> bool:
 
 
 def _details(request: StaffRequest, encounter: Encounter) -> dict[str, Any]:
+    links = list(encounter.invitations.select_related("created_by"))
     opened = encounter.access_records.filter(verb=Verb.OPENED_WITH_REASON).select_related("user")
     return {
         "encounter": encounter,
@@ -146,7 +154,10 @@ def _details(request: StaffRequest, encounter: Encounter) -> dict[str, Any]:
         "opened": opened.order_by("-number")[:3],
         "videos": encounter.videos.shown().with_job().order_by("-created_at"),
         **keeping(encounter),
-        "invitations": encounter.invitations.select_related("created_by"),
+        "invitations": links,
+        "language": links[0].language if links else settings.LANGUAGE_CODE,
+        "has_sms": settings.SMS_CARRIER != "none",
+        "consents": consents.overview(encounter),
     }
 
 
@@ -154,14 +165,31 @@ def _details(request: StaffRequest, encounter: Encounter) -> dict[str, Any]:
 def invitation_new(request: StaffRequest, reference: str) -> HttpResponse:
     """Make a link and show it, this once: it is stored nowhere, so the answer is no redirect."""
     encounter = own_encounter(request, reference)
-    channel = Channel.EMAIL if request.POST.get("channel") == Channel.EMAIL else Channel.SCREEN
-    link = invitations.invite(caller=staff(request), encounter=encounter, channel=channel)
+    channel, language = request.POST.get("channel"), request.POST.get("language")
+    invitation, link = invitations.issue(
+        caller=staff(request),
+        encounter=encounter,
+        channel=Channel(channel) if channel in Channel.values else Channel.SCREEN,
+        language=language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE,
+    )
+    return _show_link(request, reference, invitation, link)
+
+
+@require_POST
+def invitation_resend(request: StaffRequest, reference: str, pk: int) -> HttpResponse:
+    encounter = own_encounter(request, reference)
+    earlier = get_object_or_404(Invitation, pk=pk, encounter=encounter)
+    invitation, link = invitations.send_again(caller=staff(request), invitation=earlier)
+    return _show_link(request, reference, invitation, link)
+
+
+def _show_link(request: StaffRequest, reference: str, invitation: Invitation, link: str) -> HttpResponse:
     code = segno.make(link, error="m").svg_data_uri(border=2, dark="#10201f", light="#ffffff")
     context = {
         **_details(request, own_encounter(request, reference)),
         "link": link,
         "qr_code": code,
-        "channel": channel,
+        "new": invitation,
     }
     template = "encounters/encounter_detail.html#link" if request.htmx else "encounters/encounter_detail.html"
     return render(request, template, context)

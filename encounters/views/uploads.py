@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from encounters import callers, uploads
@@ -25,13 +26,13 @@ LARGEST = 2**63
 
 class BadRequest(PortalError):
     code = "bad_request"
-    message = "This page sent something that we do not understand. Please reload it and try again."
+    message = _("This page sent something that we do not understand. Please reload it and try again.")
     status = 400
 
 
 class NotAllowed(PortalError):
     code = "not_found"
-    message = "There is no such upload."
+    message = _("There is no such upload.")
     status = 404
 
 

@@ -1,10 +1,18 @@
 """AWS's own tools, in the environment that `make setup-aws` makes."""
 
 import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+
+from portal.seaweed import free_port
 
 FOLDER = Path(settings.BASE_DIR) / ".venv" / "aws"
 TEMPLATE = Path(settings.BASE_DIR) / "deploy" / "aws" / "template.yaml"
@@ -31,3 +39,31 @@ def emulator() -> str:
     (found,) = FOLDER.glob("lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
     found.chmod(0o755)
     return str(found)
+
+
+@contextmanager
+def moto_server(folder: Path) -> Iterator[str]:
+    """The address of a moto server, which stands in for AWS's services."""
+    port = free_port()
+    with (folder / "moto.log").open("wb") as log:
+        process = subprocess.Popen(
+            [tool("moto_server"), "-H", "127.0.0.1", "-p", str(port)],
+            env=ENVIRONMENT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 120
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/moto-api/", timeout=2).close()
+                break
+            except (OSError, urllib.error.URLError):
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                time.sleep(0.2)
+        yield address
+    finally:
+        process.kill()
+        process.wait()

@@ -4,7 +4,6 @@ Everything between the bucket and the queue is moto, which stands in for AWS's s
 """
 
 import json
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +15,6 @@ from django.core.files.storage import storages
 from playwright.sync_api import expect
 
 from encounters.models import Video
-from portal.seaweed import free_port
 from portal.storage import PlaybackStorage
 from tests.aws import tools
 from tests.aws.emulated import Emulated
@@ -32,28 +30,8 @@ KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "reg
 @pytest.fixture(scope="module")
 def moto(tmp_path_factory):
     """The address of a moto server."""
-    port = free_port()
-    log = (tmp_path_factory.mktemp("moto") / "log").open("wb")
-    process = subprocess.Popen(
-        [tools.tool("moto_server"), "-H", "127.0.0.1", "-p", str(port)],
-        env=tools.ENVIRONMENT,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            urllib.request.urlopen(f"{address}/moto-api/", timeout=2).close()
-            break
-        except (OSError, urllib.error.URLError):
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.2)
-    yield address
-    process.kill()
-    process.wait()
-    log.close()
+    with tools.moto_server(tmp_path_factory.mktemp("moto")) as address:
+        yield address
 
 
 class Cloud:

@@ -9,10 +9,13 @@ from django.utils import timezone
 
 from encounters.models import (
     AccessRecord,
+    Consent,
+    ConsentWording,
     Encounter,
     Erasure,
     Invitation,
     LegalHold,
+    MessageText,
     Patient,
     SearchTerm,
     UploadPart,
@@ -60,6 +63,31 @@ def record_of_two_people(encounter):
     AccessRecord.objects.create(verb="x", user=encounter.created_by, invitation=invitation(encounter))
 
 
+def consent(**fields):
+    given = {"purpose": "diagnosis", "version": "1", "language": "cy", "text": "x", **fields}
+    return lambda encounter: Consent.objects.create(encounter=encounter, **given)
+
+
+def consent_twice(encounter):
+    for _ in range(2):
+        consent()(encounter)
+
+
+def wording_twice(encounter):
+    for _ in range(2):
+        ConsentWording.objects.create(
+            team=encounter.team, version="1", language="cy", created_by=encounter.created_by
+        )
+
+
+def message_text(*channels):
+    def create(encounter):
+        for channel in channels:
+            MessageText.objects.create(team=encounter.team, channel=channel, language="cy", body="x")
+
+    return create
+
+
 def two_holds(encounter):
     for _ in range(2):
         LegalHold.objects.create(encounter=encounter, placed_by=encounter.created_by)
@@ -81,11 +109,15 @@ def update(**fields):
 VIOLATIONS = [
     ("patient_record_number_unique_in_team", same_record_number),
     ("search_term_once_a_patient", one_search_term_twice),
-    ("encounter_consent_has_a_wording", update(consent_wording="2026-11")),
-    ("encounter_consent_has_a_wording", update(consent_diagnosis_at=NOW)),
-    ("encounter_consent_begins_with_diagnosis", update(consent_record_at=NOW)),
-    ("encounter_consent_begins_with_diagnosis", update(consent_research_at=NOW)),
-    ("encounter_submitted_only_with_consent", update(submitted_at=NOW)),
+    ("consent_stands_once_for_each_purpose", consent_twice),
+    ("consent_purpose_known", consent(purpose="adverts")),
+    ("consent_names_only_a_proxy", consent(proxy_name="Ann")),
+    ("consent_has_a_wording", consent(text="")),
+    ("consent_has_a_wording", consent(version="")),
+    ("wording_unique_in_team_and_language", wording_twice),
+    ("message_text_once_in_team_and_language", message_text("email", "email")),
+    ("message_text_of_a_message", message_text("screen")),
+    ("invitation_sent_or_failed", lambda encounter: invitation(encounter, sent_at=NOW, failure="refused")),
     ("encounter_has_a_patient_unless_erased", update(patient=None)),
     ("hold_placed_once", two_holds),
     ("hold_released_by_somebody", hold_released_by_nobody),

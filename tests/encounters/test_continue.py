@@ -79,7 +79,7 @@ def test_the_receipt_reminds_of_what_is_not_here_yet(consenting_client, encounte
 
     shown = consenting_client.get("/send/receipt/").content.decode()
 
-    assert "1 video you began to send is not here yet" in shown
+    assert "1 video that you began to send is not here yet" in shown
     assert "Go on sending" in shown
 
 

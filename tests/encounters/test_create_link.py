@@ -41,7 +41,7 @@ def test_the_link_is_shown_with_a_qr_code(staff_client, alice, address, encounte
 def test_the_link_opens(staff_client, address):
     link = link_in(staff_client.post(address, {"channel": "screen"}))
 
-    assert Client().get(link).status_code == 200
+    assert Client().get(link, follow=True).status_code == 200
 
 
 def test_the_link_lasts_fourteen_days(staff_client, address):

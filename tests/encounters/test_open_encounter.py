@@ -62,7 +62,7 @@ def test_contacts_left_empty_are_not_forgotten(staff_client, answers):
     staff_client.post("/encounters/new/", {**answers, "email": "", "mobile": ""})
 
     patient = Patient.objects.get()
-    assert (patient.email, patient.mobile) == ("cordelia@featherstonehaugh.example", "07700 900123")
+    assert (patient.email, patient.mobile) == ("cordelia@featherstonehaugh.example", "+447700900123")
 
 
 def test_the_same_record_number_in_another_team_is_another_patient(
@@ -157,6 +157,9 @@ def test_what_is_needed_is_asked_for(staff_client, answers, field):
         ("birth_date", "yesterday"),
         ("birth_date", "1999-02-30"),
         ("mobile", "ring me"),
+        ("mobile", "12345"),
+        ("mobile", "020 7946 0018"),
+        ("mobile", "+44 7700 900123 4567"),
         ("email", "cordelia"),
         ("team", "9999"),
         ("team", "nonsense"),

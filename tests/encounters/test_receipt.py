@@ -125,7 +125,7 @@ def test_it_asks_the_database_as_often_for_twenty_videos_as_for_one(
     for number in range(count):
         make_video(encounter, f"{number}", Status.QUEUED)
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):
         consenting_client.get("/send/receipt/")
 
 

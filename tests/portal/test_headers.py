@@ -10,10 +10,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
 
 @pytest.fixture(params=["sign-in", "worklist", "patient's link", "patient's videos", "not found", "healthz"])
 def answer(request, staff_client, consenting_client, link):
+    opened = Client()
+    opened.get(link)
     client, path = {
         "sign-in": (Client(), "/accounts/login/"),
         "worklist": (staff_client, "/"),
-        "patient's link": (Client(), link),
+        "patient's link": (opened, "/send/birth-date/"),
         "patient's videos": (consenting_client, "/send/videos/"),
         "not found": (staff_client, "/nonsense/"),
         "healthz": (Client(), "/healthz"),

@@ -292,3 +292,27 @@ def test_the_demo_s_settings_are_warned_of_before_deployment(store):
     done = start(CHECK, settings.VAR_DIR, S3_PORT=str(settings.S3_PORT))
 
     assert "portal.W001" in done.stderr
+
+
+# Text messages
+
+
+def test_outside_the_demo_no_text_messages_are_sent_unless_somebody_carries_them(chosen):
+    assert chosen()["SMS_CARRIER"] == "console"
+    assert chosen(**PRODUCTION)["SMS_CARRIER"] == "none"
+    assert chosen(**PRODUCTION, SMS_CARRIER="sns", SMS_REGION="eu-west-2")["SMS_REGION"] == "eu-west-2"
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({"SMS_CARRIER": "console"}, "DEMO=true only"),
+        ({"SMS_CARRIER": "pigeon"}, "SMS_CARRIER"),
+        ({"SMS_CARRIER": "webhook"}, "SMS_WEBHOOK_URL"),
+        ({"SMS_CARRIER": "webhook", "SMS_WEBHOOK_URL": "http://gateway.example/"}, "https://"),
+        ({"SMS_CARRIER": "webhook", "SMS_WEBHOOK_URL": "https://gateway.example/"}, "SMS_WEBHOOK_SECRET"),
+        ({"MOBILE_REGION": "Wales"}, "MOBILE_REGION"),
+    ],
+)
+def test_a_carrier_that_cannot_work_is_refused(complaint, given, word):
+    assert word in complaint(**PRODUCTION, **given)

@@ -130,7 +130,8 @@ class World:
             "token": self.link.split("/")[2],
             "uidb36": "1",
             "key": "abc",
-            "object_id": self.encounter.team_id if "team" in name else self.alice.pk,
+            "code": self.team.code,
+            "object_id": self.team.pk if "team" in name else self.alice.pk,
             "id": self.alice.pk,
             "app_label": "accounts",
             "content_type_id": 1,
@@ -138,7 +139,7 @@ class World:
         }
         if name == "erasure_retry":
             known["pk"] = self.erasure.pk
-        if name == "invitation_revoke":
+        if name in {"invitation_revoke", "invitation_resend"}:
             known["pk"] = self.invitation.pk
         if name.startswith("mfa_"):
             known["pk"] = 1

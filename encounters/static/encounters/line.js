@@ -1,5 +1,7 @@
 // Requests to the portal over a line that breaks: what is worth trying again, and when.
 
+import { t } from "./language.js";
+
 const LONGEST_PAUSE = 30_000;
 const PATIENCE = 30_000;
 const PATIENCE_TO_JOIN = 300_000;
@@ -121,7 +123,7 @@ async function refusal(response) {
   }
   return new Refused(
     problem.code ?? "error",
-    problem.message ?? "This page was open for too long. Please reload it: what was sent so far is kept.",
+    problem.message ?? t("This page was open for too long. Please reload it: what was sent so far is kept."),
     problem,
   );
 }

@@ -2,6 +2,7 @@
 
 import * as handles from "./handles.js";
 import { hashInWorker } from "./hashing.js";
+import { t } from "./language.js";
 import { Item } from "./queue_item.js";
 import { finish, look, Refused, remove, Upload } from "./uploader.js";
 import { megabytes, progress, quarter } from "./words.js";
@@ -71,7 +72,7 @@ async function pick(event) {
   if (!globalThis.showOpenFilePicker || !matchMedia("(pointer: fine)").matches) return;
   event.preventDefault();
   const accept = { "video/*": extensions.split(" ").map((extension) => `.${extension}`) };
-  const types = [{ description: "Videos", accept }];
+  const types = [{ description: t("Videos"), accept }];
   const chosen = await globalThis.showOpenFilePicker({ multiple: true, types }).catch(() => []);
   for (const handle of chosen) add(await handle.getFile(), handle);
   work();
@@ -87,7 +88,7 @@ async function drop(event) {
 
 function add(file, handle) {
   const entry = { file, handle, state: "waiting" };
-  entry.item = Item.fromTemplate(template, file.name || "Video", actions(entry));
+  entry.item = Item.fromTemplate(template, file.name || t("Video"), actions(entry));
   queue.append(entry.item.element);
   entries.push(entry);
   entry.item.preview(file);
@@ -97,20 +98,20 @@ function add(file, handle) {
     new Upload({ file, api, csrf }).report();
     failed(entry, new Refused("misfit", words));
   } else {
-    entry.item.say(`Waiting. ${megabytes(file.size)}`);
-    entry.item.offer({ cancel: "Remove" });
+    entry.item.say(t("Waiting. {size}", { size: megabytes(file.size) }));
+    entry.item.offer({ cancel: t("Remove") });
   }
 }
 
 /** Why this file is not even begun, in words; empty: it may be sent. */
 function misfit(file) {
-  if (file.size === 0) return "This file is empty. Please choose another video, or record it again.";
+  if (file.size === 0) return t("This file is empty. Please choose another video, or record it again.");
   if (file.size > Number(maxBytes)) {
-    return `This video is larger than ${megabytes(Number(maxBytes))}. Please record a shorter one.`;
+    return t("This video is larger than {limit}. Please record a shorter one.", { limit: megabytes(Number(maxBytes)) });
   }
   const extension = file.name.toLowerCase().split(".").pop();
   const isVideo = file.type.startsWith("video/") || extensions.split(" ").includes(extension);
-  return isVideo ? "" : "This file is not a video. Please choose a video instead.";
+  return isVideo ? "" : t("This file is not a video. Please choose a video instead.");
 }
 
 function actions(entry) {
@@ -190,15 +191,16 @@ function pause(entry) {
   entry.item.tone("paused");
   const isKnown = Number.isFinite(entry.sent);
   entry.item.show(isKnown ? entry.sent : null);
-  const much = isKnown ? `${Math.floor(entry.sent * 100)} %` : "A part";
-  entry.item.say(`${much} is sent. Choose the same video again, and it goes on from there.`);
-  entry.item.offer(entry.handle ? { go: "Continue", cancel: "Remove" } : { again: "Choose the same video", cancel: "Remove" });
+  entry.item.say(isKnown
+    ? t("{percent} % is sent. Choose the same video again, and it goes on from there.", { percent: Math.floor(entry.sent * 100) })
+    : t("A part is sent. Choose the same video again, and it goes on from there."));
+  entry.item.offer({ ...entry.handle ? { go: t("Continue") } : { again: t("Choose the same video") }, cancel: t("Remove") });
 }
 
 async function watchOtherTabs(entry) {
   const held = (await navigator.locks?.query())?.held ?? [];
   if (!held.some((lock) => lock.name === lockOf(entry.id))) return;
-  entry.item.say("Being sent in another window of this browser.");
+  entry.item.say(t("Being sent in another window of this browser."));
   entry.item.offer({});
   await navigator.locks.request(lockOf(entry.id), () => {});
   const now = await look({ api, csrf, id: entry.id }).catch(() => null);
@@ -236,19 +238,19 @@ async function send(entry) {
     onAnnounced: ({ id }) => begun(entry, id),
     onProgress: (sent, total) => {
       const spoken = quarter(told, sent / total);
-      if (spoken) announce(`${item.name}: ${spoken} % sent.`);
+      if (spoken) announce(t("{name}: {percent} % sent.", { name: item.name, percent: spoken }));
       told = sent / total;
       const now = performance.now();
       if (now - shownAt < SHOW_EVERY && sent < total) return;
       shownAt = now;
       item.show(told);
-      if (!entry.troubled) item.say(`Sending. ${progress(sent, total, entry.upload.pace.rate)}`);
+      if (!entry.troubled) item.say(t("Sending. {progress}", { progress: progress(sent, total, entry.upload.pace.rate) }));
     },
   });
-  item.say("Getting ready…");
+  item.say(t("Getting ready…"));
   item.tone("");
   item.show(entry.sent || 0);
-  item.offer({ cancel: "Stop" });
+  item.offer({ cancel: t("Stop") });
   try {
     await entry.upload.run();
     if (entry.state === "sending") done(entry);
@@ -269,7 +271,7 @@ async function alone(entry, id, sending) {
   });
   if (free) return free.video;
   entry.item.tone("wait");
-  entry.item.say("This video is being sent in another window of this browser. If that one is closed, it goes on here.");
+  entry.item.say(t("This video is being sent in another window of this browser. If that one is closed, it goes on here."));
   return navigator.locks.request(lockOf(id), { signal: entry.upload.stopper.signal }, () => {
     entry.item.tone("");
     return sending(true);
@@ -289,21 +291,21 @@ function begun(entry, id) {
 function troubled(entry, trouble) {
   entry.troubled = Boolean(trouble);
   entry.item.tone(trouble ? "wait" : "");
-  entry.item.offer(trouble ? { hurry: "Try now", cancel: "Stop" } : { cancel: "Stop" });
+  entry.item.offer(trouble ? { hurry: t("Try now"), cancel: t("Stop") } : { cancel: t("Stop") });
   if (trouble) entry.item.say(inWords(trouble));
 }
 
 function inWords(trouble) {
   if (trouble.message) return trouble.message;
-  if (trouble.cause === "server") return "Your clinic's video store is busy. It goes on by itself. Nothing is lost.";
-  return "The connection is gone. It goes on by itself when it is back. Nothing is lost.";
+  if (trouble.cause === "server") return t("Your clinic's video store is busy. It goes on by itself. Nothing is lost.");
+  return t("The connection is gone. It goes on by itself when it is back. Nothing is lost.");
 }
 
 function sentElsewhere(entry, elsewhere) {
   entry.troubled = elsewhere;
   entry.item.tone(elsewhere ? "wait" : "");
-  entry.item.offer(elsewhere ? { takeOver: "Send it from here", cancel: "Stop" } : { cancel: "Stop" });
-  if (elsewhere) entry.item.say("Another device is sending this video just now. You can leave it to that one.");
+  entry.item.offer(elsewhere ? { takeOver: t("Send it from here"), cancel: t("Stop") } : { cancel: t("Stop") });
+  if (elsewhere) entry.item.say(t("Another device is sending this video just now. You can leave it to that one."));
 }
 
 function done(entry) {
@@ -311,8 +313,8 @@ function done(entry) {
   entry.item.tone("done");
   entry.item.show(null);
   entry.item.offer({});
-  entry.item.say(entry.file ? `Sent. ${megabytes(entry.file.size)}` : "Sent.");
-  announce(`${entry.item.name} is sent.`);
+  entry.item.say(entry.file ? t("Sent. {size}", { size: megabytes(entry.file.size) }) : t("Sent."));
+  announce(t("{name} is sent.", { name: entry.item.name }));
   if (entry.upload) {
     handles.forget(entry.upload.id);
     watch(entry);
@@ -331,22 +333,22 @@ async function watch(entry) {
     entry.item.say(video.message);
     announce(video.message);
   } else {
-    entry.item.say("Sent and checked. Your clinic can watch it.");
+    entry.item.say(t("Sent and checked. Your clinic can watch it."));
   }
 }
 
 function failed(entry, error) {
   entry.state = "failed";
-  const words = error instanceof Refused ? error.message : "Something went wrong. Please try again.";
+  const words = error instanceof Refused ? error.message : t("Something went wrong. Please try again.");
   if (error.code === "another_file") {
     const { file } = entry;
     pause(entry);
     entry.file = file;
-    entry.item.offer({ again: "Choose the same video", addNew: "Add as a new video", cancel: "Remove" });
+    entry.item.offer({ again: t("Choose the same video"), addNew: t("Add as a new video"), cancel: t("Remove") });
   } else {
     entry.item.show(null);
     const unfit = ["misfit", "empty", "not_a_video", "too_large"].includes(error.code);
-    entry.item.offer(unfit ? { cancel: "Remove" } : { retry: "Try again", cancel: "Remove" });
+    entry.item.offer(unfit ? { cancel: t("Remove") } : { retry: t("Try again"), cancel: t("Remove") });
   }
   entry.item.tone("bad");
   entry.item.say(words);
@@ -357,8 +359,8 @@ function failed(entry, error) {
 function retry(entry) {
   entry.state = "waiting";
   entry.item.tone("");
-  entry.item.say("Waiting.");
-  entry.item.offer({ cancel: "Remove" });
+  entry.item.say(t("Waiting."));
+  entry.item.offer({ cancel: t("Remove") });
   work();
 }
 
@@ -366,7 +368,7 @@ async function cancel(entry) {
   entry.state = "failed";
   entries.splice(entries.indexOf(entry), 1);
   entry.item.remove();
-  announce(`${entry.item.name} was taken off the list.`);
+  announce(t("{name} was taken off the list.", { name: entry.item.name }));
   const id = entry.upload?.id ?? entry.id;
   if (id) handles.forget(id);
   if (entry.upload) await entry.upload.cancel();

@@ -2,6 +2,7 @@
 // Knows nothing of the page; the page gives it a file and a way to send, and hears of progress.
 
 import { hashHere } from "./hashing.js";
+import { t } from "./language.js";
 import { Line, Passing, Refused, Stopped } from "./line.js";
 import { Pace } from "./pace.js";
 import { sha256, toHex } from "./sha256.js";
@@ -179,7 +180,7 @@ export class Upload {
       }
       now = await this.#announce();
     }
-    throw new Refused("parts_missing", "The video did not arrive whole. Please try again.");
+    throw new Refused("parts_missing", t("The video did not arrive whole. Please try again."));
   }
 
   /** While another device sends the same video: wait until it is done, or falls silent, or must yield. */
@@ -289,7 +290,7 @@ export class Upload {
       if (meaning === "try again") throw new Passing(status ? "server" : "line");
       if (meaning === "look again") throw new Refused("out_of_step", "");
       if (meaning === "stop" || signatures >= MOST_SIGNATURES) {
-        throw new Refused("store_refused", "A piece of the video was refused. Please choose the video again.");
+        throw new Refused("store_refused", t("A piece of the video was refused. Please choose the video again."));
       }
     }
   }
@@ -347,6 +348,6 @@ async function readable(read) {
     return await read();
   } catch (error) {
     if (error instanceof Stopped) throw error;
-    throw new Refused("unreadable", "Your phone cannot open this video just now. Please choose it again.");
+    throw new Refused("unreadable", t("Your phone cannot open this video just now. Please choose it again."));
   }
 }

@@ -1,5 +1,7 @@
 // Figures in plain words. No line breaks between a figure and its unit.
 
+import { t, tn } from "./language.js";
+
 /** @param {number} bytes */
 export function megabytes(bytes) {
   if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))}\u00a0kB`;
@@ -9,10 +11,11 @@ export function megabytes(bytes) {
 
 /** @param {number} seconds */
 export function timeLeft(seconds) {
-  if (seconds < 20) return "a few seconds left";
-  if (seconds < 90) return "about a minute left";
+  if (seconds < 20) return t("a few seconds left");
+  if (seconds < 90) return t("about a minute left");
   const minutes = Math.round(seconds / 60);
-  return minutes < 90 ? `about ${minutes} minutes left` : `about ${Math.round(minutes / 60)} hours left`;
+  if (minutes < 90) return tn("about {count} minute left", "about {count} minutes left", minutes);
+  return tn("about {count} hour left", "about {count} hours left", Math.round(minutes / 60));
 }
 
 /**
@@ -22,8 +25,9 @@ export function timeLeft(seconds) {
  */
 export function progress(sent, total, rate) {
   const percent = Math.floor((sent / total) * 100);
-  const done = `${percent}\u00a0% of ${megabytes(total)}`;
-  return rate > 0 ? `${done}, ${megabytes(rate)} a second, ${timeLeft((total - sent) / rate)}` : done;
+  const done = t("{percent}\u00a0% of {size}", { percent, size: megabytes(total) });
+  if (rate <= 0) return done;
+  return t("{done}, {rate} a second, {left}", { done, rate: megabytes(rate), left: timeLeft((total - sent) / rate) });
 }
 
 /** Which quarter has just been reached, to be spoken; null: none. */
