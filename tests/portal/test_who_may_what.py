@@ -130,7 +130,7 @@ class World:
             "token": self.link.split("/")[2],
             "uidb36": "1",
             "key": "abc",
-            "object_id": self.alice.pk,
+            "object_id": self.team.pk if "team" in name else self.alice.pk,
             "id": self.alice.pk,
             "app_label": "accounts",
             "content_type_id": 1,
