@@ -79,8 +79,12 @@ def withdraw(*, caller: Caller, encounter: Encounter) -> None:
 
 
 def _lock(encounter: Encounter, **still: Any) -> Encounter | None:
-    """The encounter, if it is still as described. Until the transaction ends, nobody else decides on it."""
-    return Encounter.objects.select_for_update().filter(pk=encounter.pk, **still).first()
+    """The encounter, if it is still as described. Until the transaction ends, nobody else decides on it.
+
+    `no_key`: an access record that is added meanwhile looks at this row while it holds the chain, for which
+    we wait at our end. Neither must wait for the other.
+    """
+    return Encounter.objects.select_for_update(no_key=True).filter(pk=encounter.pk, **still).first()
 
 
 def _ask_for_all(encounter: Encounter, why: Why, caller: Caller) -> int:
@@ -141,7 +145,7 @@ def delete(*, caller: Caller, video: Video) -> None:
 def undo(*, caller: Caller, video: Video) -> None:
     """Bring a deleted video back. Twice is once. Raises `TooLate`."""
     encounter = _lock(video.encounter)
-    erasure = Erasure.objects.select_for_update().filter(video=video).first()
+    erasure = Erasure.objects.select_for_update(no_key=True).filter(video=video).first()
     if erasure is None and Video.objects.kept().filter(pk=video.pk).exists():
         return
     if (
@@ -218,7 +222,7 @@ def _begin(pk: int) -> Erasure | None:
     if asked is None or _lock(asked.encounter) is None or holds.is_held(asked.encounter):
         return None
     now = timezone.now()
-    erasure = Erasure.objects.open().select_for_update().filter(pk=pk, not_before__lte=now).first()
+    erasure = Erasure.objects.open().select_for_update(no_key=True).filter(pk=pk, not_before__lte=now).first()
     if erasure is None or _is_called_off(erasure):
         return None
     videos = _videos(erasure)
@@ -260,7 +264,7 @@ def _places(erasure: Erasure) -> list[erasing.Place]:
 @transaction.atomic
 def _note(erasure: Erasure, found: erasing.Inventory) -> None:
     """Write down what is there before it is removed, so that the proof knows it after any crash."""
-    current = Erasure.objects.select_for_update().filter(pk=erasure.pk, done_at__isnull=True).first()
+    current = Erasure.objects.open().select_for_update(no_key=True).filter(pk=erasure.pk).first()
     if current is None:
         return
     Erasure.objects.filter(pk=erasure.pk).update(found=current.found | _seen(found))
@@ -281,7 +285,7 @@ def _put_off(erasure: Erasure, trouble: str) -> None:
 def _finish(erasure: Erasure, verified_at: Any) -> bool:
     """Write the proof, and forget what was said. Of two at once the first does it."""
     encounter = _lock(erasure.encounter)
-    current = Erasure.objects.select_for_update().filter(pk=erasure.pk, done_at__isnull=True).first()
+    current = Erasure.objects.open().select_for_update(no_key=True).filter(pk=erasure.pk).first()
     if current is None or encounter is None:
         return False
     videos = list(_videos(current).filter(erased_at__isnull=True).select_related("job"))
@@ -420,6 +424,7 @@ def _forget_encounter(encounter: Encounter) -> None:
         erased_at=timezone.now(), patient=None, what_to_film="", description=""
     )
     encounter.holds.update(reason="")
+    encounter.consents.update(proxy_name="")
     encounter.consents.update(proxy_name="")
     if patient and not patient.encounters.exists():
         patient.delete()

@@ -24,7 +24,7 @@ def hold(*, caller: Caller, encounter: Encounter, reason: str) -> int:
     Gives the number of erasures that had begun before: what they have removed already is not kept.
     """
     assert caller.user is not None  # noqa: S101 - only staff get here
-    Encounter.objects.select_for_update().get(pk=encounter.pk)
+    Encounter.objects.select_for_update(no_key=True).get(pk=encounter.pk)
     if not is_held(encounter):
         LegalHold.objects.create(encounter=encounter, reason=reason, placed_by=caller.user)
         caller.record(Verb.HOLD_PLACED, encounter=encounter)
@@ -34,7 +34,7 @@ def hold(*, caller: Caller, encounter: Encounter, reason: str) -> int:
 @transaction.atomic
 def release(*, caller: Caller, encounter: Encounter) -> None:
     """Let erasures go on where they waited for it. Twice is once."""
-    Encounter.objects.select_for_update().get(pk=encounter.pk)
+    Encounter.objects.select_for_update(no_key=True).get(pk=encounter.pk)
     unreleased = encounter.holds.filter(released_at__isnull=True)
     if unreleased.update(released_by=caller.user, released_at=timezone.now()):
         for erasure in Erasure.objects.open().filter(encounter=encounter, not_before__lte=timezone.now()):

@@ -182,7 +182,7 @@ def _announce(caller: Caller, encounter: Encounter, offer: Offer) -> Video:
 def still_open(encounter: Encounter) -> None:
     """Raises `ConsentWithdrawn`. Else it stays open until the caller's transaction ends."""
     unspoilt = Encounter.objects.filter(withdrawn_at__isnull=True, erased_at__isnull=True)
-    if not unspoilt.select_for_update().filter(pk=encounter.pk).exists():
+    if not unspoilt.select_for_update(no_key=True).filter(pk=encounter.pk).exists():
         raise ConsentWithdrawn
 
 
@@ -391,7 +391,7 @@ def _is_whole(video: Video) -> bool:
 def _receive(caller: Caller, video: Video, misfit: FailureCode | None) -> Video:
     """The moment at which an upload becomes a video: once, with its job, or not at all."""
     with transaction.atomic():
-        open_uploads = Video.objects.unfinished().select_for_update().filter(pk=video.pk)
+        open_uploads = Video.objects.unfinished().select_for_update(no_key=True).filter(pk=video.pk)
         if open_uploads.exists():
             job = _job(video, misfit)
             open_uploads.update(received_at=timezone.now(), job=job)

@@ -228,6 +228,7 @@ FORGOTTEN = {
         "original_name", "announced_type", "fingerprint", "upload_id", "sender", "source_key",
     },
     "encounters.LegalHold": {"reason"},
+    "encounters.Consent": {"proxy_name"},
     "encounters.Erasure": {"found", "trouble"},
     "encounters.UploadPart": {"sha256"},
     "encounters.Patient": {
@@ -236,8 +237,11 @@ FORGOTTEN = {
     },
 }  # fmt: skip
 KEPT = {
-    "encounters.Encounter": {"reference", "consent_wording"},
-    "encounters.Invitation": {"token_hash", "channel"},
+    "encounters.Encounter": {"reference"},
+    "encounters.Consent": {"purpose", "version", "language", "text", "relation"},
+    "encounters.ConsentWording": {"version", "language", "diagnosis", "record", "research"},
+    "encounters.MessageText": {"channel", "language", "subject", "body"},
+    "encounters.Invitation": {"token_hash", "channel", "language", "failure"},
     "encounters.AccessRecord": {"verb", "reason", "previous", "digest"},
     "encounters.Erasure": {"why"},
     "encounters.ErasureProof": {"why", "contents", "digest"},

@@ -453,3 +453,27 @@ def test_the_next_run_ends_what_a_killed_process_began(video, alice, store, step
     assert ErasureProof.objects.get().contents["removed"]["versions"] == 3
     assert AccessRecord.objects.filter(verb=Verb.ERASED).count() == 1
     assert Encounter.objects.get().erased_at is None
+
+
+# Many people at once
+
+
+@pytest.mark.parametrize("again", range(5))
+def test_nobody_waits_for_somebody_who_waits_for_them(encounter, video, alice, bob, store, again):
+    """A record locks its encounter's row at its end, and the chain before: in that order everywhere."""
+
+    def look():
+        Caller(user=bob).record(Verb.ENCOUNTER_VIEWED, encounter=encounter, video=video)
+
+    def hold():
+        holds.hold(caller=Caller(user=alice), encounter=encounter, reason="Complaint.")
+
+    def delete():
+        try:
+            erasure.delete(caller=Caller(user=alice), video=video)
+        except erasure.Held:
+            return
+
+    answers = at_once(look, hold, look, delete, look, lambda: withdraw(encounter, alice), look)
+
+    assert answers == [None] * 7
