@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from encounters.encryption import EncryptedCharField
+
 
 class Why(models.TextChoices):
     """Why something is erased."""
@@ -40,7 +42,7 @@ class LegalHold(models.Model):
     """While one of these is not released, nothing of its encounter is erased, whoever asks for it."""
 
     encounter = models.ForeignKey("encounters.Encounter", on_delete=models.PROTECT, related_name="holds")
-    reason = models.CharField(max_length=500, blank=True)
+    reason = EncryptedCharField(max_length=500, blank=True)
     """In the words of who placed it; gone once the encounter is erased."""
     placed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     placed_at = models.DateTimeField(default=timezone.now)

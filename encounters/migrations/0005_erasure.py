@@ -5,6 +5,8 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
+from encounters.encryption import EncryptedCharField
+
 
 class Migration(migrations.Migration):
 
@@ -54,7 +56,7 @@ class Migration(migrations.Migration):
             name='LegalHold',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(blank=True, max_length=500)),
+                ('reason', EncryptedCharField(blank=True, max_length=500)),
                 ('placed_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('released_at', models.DateTimeField(blank=True, null=True)),
             ],
