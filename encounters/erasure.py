@@ -425,6 +425,5 @@ def _forget_encounter(encounter: Encounter) -> None:
     )
     encounter.holds.update(reason="")
     encounter.consents.update(proxy_name="")
-    encounter.consents.update(proxy_name="")
     if patient and not patient.encounters.exists():
         patient.delete()

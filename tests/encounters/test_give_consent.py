@@ -312,8 +312,8 @@ def test_older_consents_keep_their_time_and_the_words_that_were_shown(encounter)
     drop_triggers()
     executor = MigrationExecutor(connection)
     try:
-        executor.migrate([("encounters", "0005_erasure")])
-        older = executor.loader.project_state([("encounters", "0005_erasure")]).apps
+        executor.migrate([("encounters", "0006_encryption_and_viewings")])
+        older = executor.loader.project_state([("encounters", "0006_encryption_and_viewings")]).apps
         older.get_model("encounters", "Encounter").objects.update(
             consent_wording="2026-11", consent_diagnosis_at=agreed_at, consent_research_at=agreed_at
         )
