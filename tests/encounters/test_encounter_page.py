@@ -91,7 +91,7 @@ def test_it_asks_the_database_as_often_for_twenty_videos_as_for_one(
         make_renditions(make_video(encounter, f"{number}", Status.SUCCEEDED))
     staff_client.get(address)
 
-    with django_assert_num_queries(9 + QUERIES_FOR_A_RECORD):
+    with django_assert_num_queries(10 + QUERIES_FOR_A_RECORD):
         staff_client.get(address)
 
 

@@ -15,9 +15,12 @@ from encounters.disposal import Erasure, ErasureProof, ProofsAreFinal, Why, dige
 from encounters.encounters import open_encounter
 from encounters.models import (
     AccessRecord,
+    Consent,
     Encounter,
     Invitation,
     Patient,
+    Purpose,
+    Relation,
     UploadPart,
     Verb,
     Video,
@@ -201,14 +204,23 @@ def test_no_word_is_left_of_a_video(video, alice):
 
 
 def test_no_word_is_left_of_an_encounter_and_its_patient(encounter, video, alice):
-    Encounter.objects.update(description="Rosalind falls.", consent_wording="1",
-                             consent_diagnosis_at=timezone.now())  # fmt: skip
+    Encounter.objects.update(description="Rosalind falls.")
+    Consent.objects.create(
+        encounter=encounter,
+        purpose=Purpose.DIAGNOSIS,
+        version="1",
+        language="en-gb",
+        text="My clinic may watch.",
+        relation=Relation.PARENT,
+        proxy_name="Rosalind's mother",
+    )
 
     assert erasure.erase(withdrawn(encounter, alice))
 
     encounter.refresh_from_db()
     assert (encounter.patient, encounter.description, encounter.what_to_film) == (None, "", "")
-    assert encounter.consent_diagnosis_at
+    consent = encounter.consents.get()
+    assert (consent.text, consent.proxy_name) == ("My clinic may watch.", "")
     assert not Patient.objects.exists()
     assert AccessRecord.objects.filter(encounter=encounter).count() == 3
 
