@@ -53,7 +53,7 @@ def video(encounter, store):
     )
     TranscodeAttempt.objects.create(
         job=found.job, number=1, runner="local", host="x", outcome="succeeded", ended_at=timezone.now(),
-        log_tail="title: Rosalind",
+        log_tail="title: my left knee",
     )  # fmt: skip
     UploadPart.objects.create(video=found, number=1, sha256="x")
     fill(found, store)
