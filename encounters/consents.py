@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from encounters.callers import Caller
+from encounters.callers import Caller, Withdrawn
 from encounters.models import Consent, Encounter, Purpose, Relation, Verb
 from encounters.wordings import Wording
 from transcoding.errors import PortalError
@@ -41,9 +41,12 @@ def give(
 ) -> None:
     """Agree to these purposes in this wording. What stands already stays as it was.
 
-    Raises `ConsentMissing`: without consent to diagnosis there is nothing else to agree to.
+    Raises `ConsentMissing`: without consent to diagnosis there is nothing else to agree to; and `Withdrawn`:
+    what was taken back is being erased.
     """
-    locked = Encounter.objects.select_for_update().get(pk=encounter.pk)
+    locked = Encounter.objects.select_for_update(no_key=True).get(pk=encounter.pk)
+    if locked.withdrawn_at:
+        raise Withdrawn
     standing = set(locked.consents.standing().values_list("purpose", flat=True))
     if Purpose.DIAGNOSIS not in standing | set(purposes):
         raise ConsentMissing

@@ -7,8 +7,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from encounters import append_only, consents, wordings
-from encounters.callers import Caller
+from encounters import append_only, consents, erasure, wordings
+from encounters.callers import Caller, Withdrawn
 from encounters.consent_models import WordingsAreFinal
 from encounters.models import AccessRecord, Consent, ConsentWording, Encounter, Purpose, Verb
 from encounters.text_forms import WordingForm
@@ -301,6 +301,20 @@ def test_the_worklist_can_be_narrowed_to_research(
 
     assert shown("research=1") == []
     assert "comes with consent to research and teaching" in staff_client.get("/?research=1").content.decode()
+
+
+def test_nothing_is_agreed_to_in_what_is_being_erased(encounter, alice):
+    """A form that was sent in the moment in which consent was withdrawn elsewhere."""
+    erasure.withdraw(caller=Caller(user=alice), encounter=encounter)
+
+    with pytest.raises(Withdrawn):
+        consents.give(
+            caller=Caller(),
+            encounter=encounter,
+            wording=wordings.current(encounter.team, "en-gb"),
+            purposes=[Purpose.DIAGNOSIS],
+        )
+    assert not encounter.consents.exists()
 
 
 # From before each consent had a row
