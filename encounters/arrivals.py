@@ -9,8 +9,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from encounters import offers, uploads
-from encounters.callers import PORTAL
+from encounters import gate, offers, uploads
+from encounters.callers import PORTAL, LinkClosed
 from encounters.keys import CONTENT_TYPES
 from encounters.models import Encounter, Verb, Video
 from transcoding import jobs
@@ -47,9 +47,12 @@ def adopt(*, source_key: str, size: int, etag: str) -> Video | None:
         return None
     try:
         with transaction.atomic():
-            uploads.still_open(encounter)
+            gate.still_open(encounter)
             video = _video_of(encounter, source_key, size, etag)
             PORTAL.record(Verb.UPLOAD_COMPLETED, encounter=encounter, video=video, reason=ADOPTED)
+    except (gate.ConsentWithdrawn, LinkClosed):
+        logger.warning("object of no encounter")
+        return None
     except IntegrityError:  # another event was first
         return Video.objects.filter(source_key=source_key).first()
     logger.info("adopted", extra={"video": str(video.pk)})

@@ -7,7 +7,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from encounters.callers import Caller, Withdrawn
+from encounters import gate
+from encounters.callers import Caller
 from encounters.models import Consent, Encounter, Purpose, Relation, Verb
 from encounters.wordings import Wording
 from transcoding.errors import PortalError
@@ -41,13 +42,11 @@ def give(
 ) -> None:
     """Agree to these purposes in this wording. What stands already stays as it was.
 
-    Raises `ConsentMissing`: without consent to diagnosis there is nothing else to agree to; and `Withdrawn`:
-    what was taken back is being erased.
+    Raises `ConsentMissing`: without consent to diagnosis there is nothing else to agree to; and what
+    `gate.still_open` raises.
     """
-    locked = Encounter.objects.select_for_update(no_key=True).get(pk=encounter.pk)
-    if locked.withdrawn_at:
-        raise Withdrawn
-    standing = set(locked.consents.standing().values_list("purpose", flat=True))
+    gate.still_open(encounter)
+    standing = set(encounter.consents.standing().values_list("purpose", flat=True))
     if Purpose.DIAGNOSIS not in standing | set(purposes):
         raise ConsentMissing
     new = [purpose for purpose in Purpose if purpose in purposes and purpose not in standing]

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import router, transaction
 from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from encounters import holds, retention
+from encounters import chain, gate, holds, retention
 from encounters.callers import PORTAL, Caller
 from encounters.disposal import Erasure, ErasureProof, Why, digest_of
 from encounters.models import AccessRecord, Encounter, Patient, Verb, Video
@@ -42,12 +42,6 @@ LOOK_AGAIN_FOR = timedelta(days=7)
 class Held(PortalError):
     code = "held"
     message = "A legal hold is on this encounter. Nothing of it can be deleted until the hold is released."
-    status = 409
-
-
-class TooLate(PortalError):
-    code = "too_late"
-    message = "This video is being erased already. It cannot be brought back."
     status = 409
 
 
@@ -115,6 +109,8 @@ def close(pk: int) -> None:
     except StoreError as error:
         _put_off(erasure, error.code)
         return
+    if not all(erasing.is_at_rest(job) for job in jobs):  # a worker may still be storing: once more, soon
+        return
     Erasure.objects.filter(pk=pk).update(closed_at=timezone.now())
 
 
@@ -143,7 +139,7 @@ def delete(*, caller: Caller, video: Video) -> None:
 
 @transaction.atomic
 def undo(*, caller: Caller, video: Video) -> None:
-    """Bring a deleted video back. Twice is once. Raises `TooLate`."""
+    """Bring a deleted video back. Twice is once. Raises `gate.TooLate`."""
     encounter = _lock(video.encounter)
     erasure = Erasure.objects.select_for_update(no_key=True).filter(video=video).first()
     if erasure is None and Video.objects.kept().filter(pk=video.pk).exists():
@@ -154,7 +150,7 @@ def undo(*, caller: Caller, video: Video) -> None:
         or not erasure.can_be_undone
         or encounter.erasures.filter(video=None)
     ):
-        raise TooLate
+        raise gate.TooLate
     erasure.delete()
     Video.objects.filter(pk=video.pk).update(removed_at=None)
     caller.record(Verb.VIDEO_RESTORED, encounter=encounter, video=video)
@@ -177,10 +173,12 @@ def run() -> dict[str, int]:
     return done
 
 
-def try_now(erasure: Erasure) -> None:
+@transaction.atomic
+def try_now(*, caller: Caller, erasure: Erasure) -> None:
     """Do not wait out the pause after a failure."""
     Erasure.objects.open().filter(pk=erasure.pk).update(next_try_at=timezone.now())
     async_task("encounters.erasure.erase", erasure.pk, group="erase")
+    caller.record(Verb.ERASURE_RETRIED, encounter=erasure.encounter, video=erasure.video)
 
 
 def expire() -> int:
@@ -228,6 +226,8 @@ def _begin(pk: int) -> Erasure | None:
     videos = _videos(erasure)
     videos.filter(removed_at__isnull=True).update(removed_at=now)
     erasing.bar(_jobs(videos))
+    if erasure.video_id is None:
+        Encounter.objects.filter(pk=erasure.encounter_id).update(closed_at=Coalesce("closed_at", Value(now)))
     Erasure.objects.filter(pk=pk).update(
         begun_at=erasure.begun_at or now,
         attempts=F("attempts") + 1,
@@ -298,6 +298,7 @@ def _finish(erasure: Erasure, verified_at: Any) -> bool:
         verified_at=verified_at,
         contents={"videos": [_described(one) for one in videos], "removed": _counted(current.found)},
     )
+    chain.take_turns(router.db_for_write(AccessRecord))  # what follows locks rows that records name
     for video in videos:
         _forget_video(video)
     if current.video is None:
@@ -419,7 +420,7 @@ def _forget_encounter(encounter: Encounter) -> None:
 
     A patient of whom nothing else is kept is forgotten altogether.
     """
-    patient = Patient.objects.select_for_update().filter(encounters=encounter).first()
+    patient = Patient.objects.select_for_update(of=["self"]).filter(encounters=encounter).first()
     Encounter.objects.filter(pk=encounter.pk).update(
         erased_at=timezone.now(), patient=None, what_to_film="", description=""
     )

@@ -4,6 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 from django_q.tasks import async_task
 
+from encounters import gate
 from encounters.callers import Caller
 from encounters.disposal import Erasure, LegalHold
 from encounters.models import Encounter, Verb
@@ -22,9 +23,11 @@ def hold(*, caller: Caller, encounter: Encounter, reason: str) -> int:
     """Keep all of it until the hold is released. Twice is once.
 
     Gives the number of erasures that had begun before: what they have removed already is not kept.
+    Raises `gate.TooLate` if nothing is left.
     """
     assert caller.user is not None  # noqa: S101 - only staff get here
-    Encounter.objects.select_for_update(no_key=True).get(pk=encounter.pk)
+    if Encounter.objects.select_for_update(no_key=True).get(pk=encounter.pk).erased_at:
+        raise gate.TooLate
     if not is_held(encounter):
         LegalHold.objects.create(encounter=encounter, reason=reason, placed_by=caller.user)
         caller.record(Verb.HOLD_PLACED, encounter=encounter)

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import ngettext
 
-from encounters import messages
+from encounters import gate, messages
 from encounters.callers import Caller
 from encounters.consents import ConsentMissing
 from encounters.keys import new_token, token_hash
@@ -94,6 +94,7 @@ def issue(*, caller: Caller, encounter: Encounter, channel: Channel, language: s
 @transaction.atomic
 def _make(caller: Caller, encounter: Encounter, channel: Channel, language: str) -> tuple[Invitation, str]:
     assert caller.user is not None  # noqa: S101 - only staff get here
+    gate.still_open(encounter)
     token = new_token()
     invitation = Invitation.objects.create(
         encounter=encounter,
@@ -201,7 +202,9 @@ def _opened(caller: Caller, invitation: Invitation, tries: Tries) -> None:
 
 @transaction.atomic
 def describe(*, caller: Caller, encounter: Encounter, description: str) -> None:
-    Encounter.objects.filter(pk=encounter.pk, withdrawn_at__isnull=True).update(description=description)
+    """Keep the patient's own words. Raises what `gate.still_open` raises."""
+    gate.still_open(encounter)
+    Encounter.objects.filter(pk=encounter.pk).update(description=description)
     caller.record(Verb.DESCRIBED, encounter=encounter)
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from encounters import chain
 from encounters.callers import Caller
 from encounters.models import AccessRecord, Verb, Video, Viewing
-from encounters.viewings import Piece, union
+from encounters.viewings import Piece, ViewingQuerySet, union
 from transcoding.engine.contracts import OutputKind
 from transcoding.errors import PortalError
 from transcoding.models import Rendition, rendition
@@ -44,10 +44,14 @@ def is_shown(pk: UUID) -> bool:
     return Video.objects.kept().filter(pk=pk).exists()
 
 
+def _going_on(caller: Caller, video: Video) -> ViewingQuerySet:
+    return Viewing.objects.going_on().filter(record__user=caller.user, record__video=video)
+
+
 @transaction.atomic
 def _viewing(caller: Caller, video: Video) -> Viewing:
     """This person's viewing of this video: the one that goes on, or a new one with its record."""
-    going_on = Viewing.objects.going_on().filter(record__user=caller.user, record__video=video)
+    going_on = _going_on(caller, video)
     viewing = going_on.last()
     if viewing is None:
         chain.take_turns(router.db_for_write(AccessRecord))  # a player may ask for two ranges at once
@@ -62,6 +66,8 @@ def _viewing(caller: Caller, video: Video) -> Viewing:
 @transaction.atomic
 def watched(*, caller: Caller, video: Video, pieces: Sequence[Piece], is_last: bool) -> None:
     """Add what a player has shown to this viewing. `is_last`: its page is being left, so write it down."""
+    if video.removed_at and not _going_on(caller, video).exists():
+        return  # a page that was left open: nobody can begin to watch it now
     viewing = Viewing.objects.select_for_update().get(pk=_viewing(caller, video).pk)
     viewing.pieces = union([*viewing.pieces, *pieces], length=_length(video))
     viewing.save(update_fields=["pieces"])

@@ -38,6 +38,7 @@ class Verb(models.TextChoices):
     HOLD_PLACED = "legal hold placed"
     HOLD_RELEASED = "legal hold released"
     ERASED = "erased"
+    ERASURE_RETRIED = "erasure tried again"
     SECONDS_WATCHED = "seconds watched"
     CONVERSION_RETRIED = "conversion tried again"
     OPENED_WITH_REASON = "opened with a reason"

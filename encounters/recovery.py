@@ -7,11 +7,12 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from encounters import arrivals, uploads
 from encounters.callers import PORTAL
-from encounters.models import Verb, Video
+from encounters.models import LegalHold, Verb, Video, VideoQuerySet
 from encounters.uploads import PartsMissing, UploadGone
 from transcoding.engine.keys import MADE_BY_US, is_source
 from transcoding.engine.store import StoreError
@@ -88,10 +89,16 @@ def tidy() -> dict[str, int]:
     return done
 
 
+def _not_held() -> VideoQuerySet:
+    """Videos that no legal hold forbids to give up."""
+    held = LegalHold.objects.filter(released_at__isnull=True, encounter=OuterRef("encounter"))
+    return Video.objects.exclude(Exists(held))
+
+
 def _give_up_abandoned(done: dict[str, int]) -> None:
     """Past the time in which an upload may be continued, it is completed if it is whole, else given up."""
     until = timezone.now() - timedelta(days=settings.UPLOAD_RESUME_DAYS)
-    for video in Video.objects.unfinished().filter(created_at__lt=until).select_related("encounter"):
+    for video in _not_held().unfinished().filter(created_at__lt=until).select_related("encounter"):
         if video.upload_id and _completed(video):
             done["completed"] += 1
         else:
@@ -105,7 +112,7 @@ def _forget_orphans() -> int:
     """
     forgotten = 0
     for found in object_store().open_uploads():
-        rows = Video.objects.filter(source_key=found.key)
+        rows = _not_held().filter(source_key=found.key)
         is_open = rows.unfinished().filter(upload_id=found.upload_id).exists()
         if found.began_at < timezone.now() - ORPHAN_AFTER and rows.exists() and not is_open:
             object_store().abort(found.key, found.upload_id)

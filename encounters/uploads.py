@@ -19,7 +19,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from encounters import notices, offers
+from encounters import gate, holds, notices, offers
 from encounters.callers import Caller
 from encounters.consents import ConsentMissing
 from encounters.keys import CONTENT_TYPES, new_source_key
@@ -45,12 +45,6 @@ MOST_PARTS_SIGNED_AT_ONCE = 100
 HEAD_BYTES = 4096
 TURN = timedelta(minutes=3)
 """For so long after its last request a browser is taken to be still sending."""
-
-
-class ConsentWithdrawn(PortalError):
-    code = "consent_withdrawn"
-    message = _("Consent to this was withdrawn. Nothing more can be sent.")
-    status = 410
 
 
 class BadParts(PortalError):
@@ -179,15 +173,8 @@ def _announce(caller: Caller, encounter: Encounter, offer: Offer) -> Video:
     return video
 
 
-def still_open(encounter: Encounter) -> None:
-    """Raises `ConsentWithdrawn`. Else it stays open until the caller's transaction ends."""
-    unspoilt = Encounter.objects.filter(withdrawn_at__isnull=True, erased_at__isnull=True)
-    if not unspoilt.select_for_update(no_key=True).filter(pk=encounter.pk).exists():
-        raise ConsentWithdrawn
-
-
 def _row(encounter: Encounter, offer: Offer, source_key: str, **received: Any) -> Video:
-    still_open(encounter)
+    gate.still_open(encounter)
     return Video.objects.create(
         encounter=encounter,
         original_name=offer.filename,
@@ -394,13 +381,15 @@ def _receive(caller: Caller, video: Video, misfit: FailureCode | None) -> Video:
         open_uploads = Video.objects.unfinished().select_for_update(no_key=True).filter(pk=video.pk)
         if open_uploads.exists():
             job = _job(video, misfit)
-            open_uploads.update(received_at=timezone.now(), job=job)
+            # First, since to note the job locks the row for those who write records that name the video.
             caller.record(Verb.UPLOAD_COMPLETED, encounter=video.encounter, video=video)
+            open_uploads.update(received_at=timezone.now(), job=job)
             if misfit:
                 notices.on_job_finished(job)
     video.refresh_from_db()
     if video.removed_at:
-        object_store().delete(video.source_key)
+        if not holds.is_held(video.encounter):
+            object_store().delete(video.source_key)
         raise UploadGone(stopped=True)
     return video
 

@@ -173,6 +173,9 @@ S3_ADDRESSING = choice(
 S3_ACL: str = env("S3_ACL", default="private" if DEMO else "")
 """Empty for buckets whose owner is enforced: AWS's default, which refuses any ACL."""
 S3_ENCRYPTION = choice("S3_ENCRYPTION", default="AES256", among={"AES256", "aws:kms"})
+S3_KMS_KEY: str = env("S3_KMS_KEY", default="")
+if S3_KMS_KEY and S3_ENCRYPTION != "aws:kms":
+    raise ImproperlyConfigured("S3_KMS_KEY is for S3_ENCRYPTION=aws:kms.")
 PLAYBACK_URL_SECONDS = whole("PLAYBACK_URL_SECONDS", default=900, at_least=60)
 UPLOAD_URL_SECONDS = whole("UPLOAD_URL_SECONDS", default=900, at_least=60)
 

@@ -24,7 +24,10 @@ class PrivateStorage(S3Storage):  # type: ignore[misc]
             "addressing_style": settings.S3_ADDRESSING,
             "signature_version": "s3v4",
             "default_acl": settings.S3_ACL or None,
-            "object_parameters": {"ServerSideEncryption": settings.S3_ENCRYPTION},
+            "object_parameters": {
+                "ServerSideEncryption": settings.S3_ENCRYPTION,
+                **({"SSEKMSKeyId": settings.S3_KMS_KEY} if settings.S3_KMS_KEY else {}),
+            },
             "querystring_auth": True,
             "querystring_expire": settings.PLAYBACK_URL_SECONDS,
             "custom_domain": None,

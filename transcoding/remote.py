@@ -153,7 +153,9 @@ def _file(attempt: TranscodeAttempt, result: TranscodeResult | None) -> bool:
 def _is_current(attempt: TranscodeAttempt) -> bool:
     """Whether the job is as this attempt left it: a report that came twice is no mistake."""
     done = (Status.RUNNING, Status.SUCCEEDED, Status.FAILED)
-    return TranscodeJob.objects.filter(pk=attempt.job_id, attempt=attempt.number, status__in=done).exists()
+    return TranscodeJob.objects.filter(
+        pk=attempt.job_id, attempt=attempt.number, status__in=done, barred_at__isnull=True
+    ).exists()
 
 
 def result_of_source(job: TranscodeJob) -> TranscodeResult | None:

@@ -162,5 +162,6 @@ def object_store() -> PortalStore:
             addressing="path" if settings.S3_ADDRESSING == "path" else "virtual",
             acl=settings.S3_ACL,
             encryption=settings.S3_ENCRYPTION,
+            kms_key=settings.S3_KMS_KEY,
         )
     )

@@ -89,7 +89,10 @@ def conversion_hand_over(request: HttpRequest, pk: UUID) -> HttpResponse:
     runner = _runner(request)
     if runner is None:
         raise Http404
-    jobs.hand_over(get_object_or_404(TranscodeJob, pk=pk), runner)
+    job = get_object_or_404(TranscodeJob, pk=pk)
+    with transaction.atomic():
+        jobs.hand_over(job, runner)
+        job_retried.send(sender=TranscodeJob, job=job, request=request)
     return redirect("conversion", pk)
 
 

@@ -104,6 +104,6 @@ def erasures(request: HtmxRequest) -> HttpResponse:
 @admins_only
 def erasure_retry(request: StaffRequest, pk: int) -> HttpResponse:
     """Try again now instead of when it is due."""
-    erasure.try_now(get_object_or_404(Erasure, pk=pk))
+    erasure.try_now(caller=staff(request), erasure=get_object_or_404(Erasure, pk=pk))
     messages.success(request, "It is tried again now.")
     return redirect("erasures")

@@ -7,11 +7,13 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django import forms
+from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group
 from django.db import transaction
+from django.db.models import Model
 from django.http import Http404, HttpRequest
 from django_q.models import Failure, OrmQ, Schedule, Success
 
@@ -24,7 +26,11 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 admin.site.site_header = admin.site.site_title = "Users and teams"
 # Each of these would be a way around what the portal's own pages watch over; the queue's pages would even
 # let whoever signs in as an admin schedule any function of the project.
-for model in (Group, EmailAddress, Authenticator, UserSession, Failure, OrmQ, Schedule, Success):
+ways_around: list[type[Model]] = [Group, EmailAddress, Authenticator, UserSession]
+ways_around += [Failure, OrmQ, Schedule, Success]
+if apps.is_installed("allauth.socialaccount"):
+    ways_around += apps.get_app_config("socialaccount").get_models()
+for model in ways_around:
     try:
         admin.site.unregister(model)
     except NotRegistered:

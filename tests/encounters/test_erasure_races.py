@@ -16,7 +16,7 @@ from django.db import connection
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
-from encounters import erasure, holds, invitations, uploads
+from encounters import erasure, gate, holds, invitations, uploads
 from encounters.callers import Caller
 from encounters.disposal import Erasure, ErasureProof
 from encounters.models import AccessRecord, Encounter, Invitation, Verb, Video, VideoState
@@ -133,7 +133,7 @@ def test_one_brings_back_what_is_erased_at_that_moment(video, alice, store):
             assert len(list(store.keys())) == 3
             assert True not in answers
         else:
-            assert isinstance(answers[0], erasure.TooLate)
+            assert isinstance(answers[0], gate.TooLate)
             assert is_over()
             assert list(store.keys()) == []
             break
@@ -293,7 +293,7 @@ def test_consent_is_withdrawn_while_a_file_is_announced(encounter, store, alice)
         lambda: withdraw(encounter, alice),
     )
 
-    assert isinstance(answers[0], tuple | uploads.ConsentWithdrawn)
+    assert isinstance(answers[0], tuple | gate.ConsentWithdrawn)
     assert answers[1] is None
     assert not Video.objects.kept().exists()
     assert is_over()

@@ -7,8 +7,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from encounters import append_only, consents, erasure, wordings
-from encounters.callers import Caller, Withdrawn
+from encounters import append_only, consents, erasure, gate, wordings
+from encounters.callers import Caller
 from encounters.consent_models import WordingsAreFinal
 from encounters.models import AccessRecord, Consent, ConsentWording, Encounter, Purpose, Verb
 from encounters.text_forms import WordingForm
@@ -307,7 +307,7 @@ def test_nothing_is_agreed_to_in_what_is_being_erased(encounter, alice):
     """A form that was sent in the moment in which consent was withdrawn elsewhere."""
     erasure.withdraw(caller=Caller(user=alice), encounter=encounter)
 
-    with pytest.raises(Withdrawn):
+    with pytest.raises(gate.ConsentWithdrawn):
         consents.give(
             caller=Caller(),
             encounter=encounter,

@@ -7,7 +7,7 @@ import pytest
 from django.core import mail
 from django.test import Client
 
-from encounters import erasure, invitations, notices, uploads
+from encounters import erasure, gate, invitations, notices, uploads
 from encounters.arrivals import adopt
 from encounters.callers import Caller
 from encounters.disposal import Erasure, ErasureProof, Why
@@ -137,7 +137,7 @@ def test_an_upload_that_is_announced_in_that_very_moment_is_refused(encounter, s
 
     withdraw(encounter, caller)
 
-    with pytest.raises(uploads.ConsentWithdrawn):
+    with pytest.raises(gate.ConsentWithdrawn):
         uploads.start(caller=caller, encounter=encounter, offer=offer)
     assert adopt(source_key=f"{encounter.reference}/found.mov", size=1, etag="x") is None
     assert not Video.objects.exists()

@@ -24,6 +24,7 @@ from django.test.utils import setup_test_environment
 from encounters.models import AccessRecord
 from portal.accounts.invitations import trust_address
 from portal.accounts.models import User
+from tests.portal.test_who_may_what import names, rows
 
 call_command("migrate", verbosity=0)
 setup_test_environment()
@@ -41,6 +42,8 @@ for who in ("alice", "stranger", "unverified"):
     told[who] = client.get("/").status_code
 told["pkce"] = query["code_challenge_method"]
 told["users"] = User.objects.count()
+told["addresses"] = sorted(set(names()) - {name for _, name in rows()})
+told["managed"] = sorted(model._meta.label for model in django.contrib.admin.site._registry)
 told["records"] = list(AccessRecord.objects.values_list("verb", "user__name"))
 django.conf.settings.MFA_REQUIRED = True
 told["factor"] = Client().get("/").url
@@ -135,6 +138,22 @@ def test_a_stranger_is_not_and_becomes_no_user(told):
 
 def test_an_address_that_the_hospital_did_not_verify_is_worth_nothing(told):
     assert told["unverified"] == 302
+
+
+def test_it_adds_no_address_but_those_of_signing_on(told):
+    assert told["addresses"] == [
+        "openid_connect_callback",
+        "openid_connect_login",
+        "socialaccount_connections",
+        "socialaccount_login_cancelled",
+        "socialaccount_login_error",
+        "socialaccount_signup",
+    ]
+
+
+def test_nobody_gives_somebody_else_a_way_to_sign_on(told):
+    """On the admin site an admin could bind their own account at the hospital to another person's here."""
+    assert told["managed"] == ["accounts.Team", "accounts.User"]
 
 
 def test_an_answer_that_nobody_asked_for_is_refused(told):

@@ -45,7 +45,7 @@ def relay(store):
     process = subprocess.Popen(
         [sys.executable, "-m", "portal.relay", "127.0.0.1", str(port), *target], cwd=settings.BASE_DIR
     )
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not _answers(port):
         assert time.monotonic() < deadline, "The relay did not start."
         time.sleep(0.05)

@@ -150,12 +150,14 @@ def while_converting(act):
     """Do it from outside as soon as the conversion is under way."""
 
     def wait():
+        deadline = time.monotonic() + 60
         while not TranscodeJob.objects.filter(status=Status.RUNNING, progress__gt=0.1).exists():
+            assert time.monotonic() < deadline, "It was over before it could be seen."
             time.sleep(0.02)
         act()
         worker.connection.close()
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     return thread
 

@@ -66,7 +66,7 @@ class StoreConfig:
     """Empty omits it, as a bucket whose owner is enforced demands."""
     encryption: str = "AES256"
     kms_key: str = ""
-    """Id or ARN, with `aws:kms` only; empty: the bucket's own."""
+    """Id or ARN, with `aws:kms` only; empty: the account's own `aws/s3`."""
 
     @property
     def put_parameters(self) -> dict[str, str]:

@@ -154,7 +154,7 @@ def processes_in(folder: Path) -> list[int]:
     return found
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Whether it becomes true in time. A killed process needs a moment to be gone."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -91,7 +91,7 @@ def test_the_wall_clock_ends_a_runaway_and_its_children(tmp_path: Path):
     started = time.monotonic()
     done = shell("sleep 60 & sleep 60", tmp_path, seconds=0.5)
     assert done.stopped == Stop.WALL_CLOCK
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert eventually(lambda: processes_in(tmp_path) == [])
 
 

@@ -256,11 +256,14 @@ def test_a_client_that_does_not_take_anything_stops_the_fetching(workdir, clip):
     source = Memory(film.read_bytes())
     with contextlib.closing(stream(source, workdir, StreamLimits())) as pieces:
         next(pieces)
-        time.sleep(1.0)
-        before = source.fetched
-        time.sleep(1.0)
-        assert source.fetched == before
+        assert eventually(lambda: stands_still(source))
         assert source.fetched < len(source.content)
+
+
+def stands_still(source):
+    before = source.fetched
+    time.sleep(1.0)
+    return source.fetched == before
 
 
 def until_it_breaks(pieces):

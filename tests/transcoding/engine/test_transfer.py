@@ -14,13 +14,19 @@ from transcoding.engine.transfer import move, sha256
 def test_it_tells_the_bytes_so_far_from_the_calling_thread():
     told: list[tuple[int, threading.Thread]] = []
 
+    heard = threading.Event()
+
     def work(count: Callable[[int], None]) -> None:
         count(5)
-        time.sleep(0.8)
+        assert heard.wait(60)
         count(7)
 
-    move(work, lambda moved: told.append((moved, threading.current_thread())))
-    assert told == [(5, threading.main_thread())]
+    def hear(moved: int) -> None:
+        told.append((moved, threading.current_thread()))
+        heard.set()
+
+    move(work, hear)
+    assert told[0] == (5, threading.main_thread())
 
 
 def test_what_the_work_raises_reaches_the_caller():
