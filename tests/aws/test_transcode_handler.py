@@ -182,7 +182,7 @@ def test_another_bucket_is_none_of_ours(filled, conversions):
 
 
 @pytest.mark.parametrize(
-    "name", ["IMG_0001.MOV", "clip.Mp4", "clip.m4v", "clip.3gp", "clip.webm", "two words.mov"]
+    "name", ["IMG_7042.MOV", "clip.Mp4", "clip.m4v", "clip.3gp", "clip.webm", "two words.mov"]
 )
 def test_names_of_phones_and_of_people_with_a_bucket_are_sources(
     function_environment, store, conversions, name

@@ -185,7 +185,8 @@ def test_an_empty_file_is_refused_at_once_and_filed(demo, chromium, desk, tmp_pa
     phone = chromium.new_page()
     arrive(phone, link)
 
-    choose(phone, empty)
+    with phone.expect_response(lambda answer: answer.url.endswith("/uploads/")):
+        choose(phone, empty)
 
     expect(queue_item(phone, "empty.mov")).to_contain_text("This file is empty")
     phone.context.close()
