@@ -84,7 +84,8 @@ class Client:
         born = {"day": stack.BIRTH_DATE.day, "month": stack.BIRTH_DATE.month, "year": stack.BIRTH_DATE.year}
         token = page.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
         form = urllib.parse.urlencode({**born, "csrfmiddlewaretoken": token}).encode()
-        insist(lambda: self.opener.open(self.plan.link, form, timeout=30).read())
+        asked = f"{settings.BASE_URL}/send/birth-date/"
+        insist(lambda: self.opener.open(asked, form, timeout=30).read())
         sending = f"{settings.BASE_URL}/send/videos/"
         page = insist(lambda: self.opener.open(sending, timeout=30).read().decode())
         return page.split('data-csrf="')[1].split('"')[0]
