@@ -15,7 +15,7 @@ from encounters.models import Video
 from encounters.offers import SMALLEST_PART
 from tests.conftest import make_job
 from transcoding.engine.contracts import OutputKind
-from transcoding.models import Rendition
+from transcoding.models import Rendition, Status
 
 VIDEO_HEAD = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
 """What makes a file a video for its first look. Source: QuickTime File Format, "The File Type Atom"."""
@@ -113,6 +113,14 @@ def make_renditions(video):
     )
     Rendition.objects.create(kind=OutputKind.POSTER, object_key=poster, content_type="image/jpeg", **common)
     return mp4, poster
+
+
+def make_stored_video(encounter, store):
+    """One that can be watched: its original and all that was made of it are in the store."""
+    video = make_video(encounter, "IMG_0042.MOV", Status.SUCCEEDED)
+    for key in (video.source_key, *make_renditions(video)):
+        store.put(key, b"film", "video/mp4")
+    return video
 
 
 def everything_stored():

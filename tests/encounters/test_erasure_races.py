@@ -28,7 +28,7 @@ from tests.encounters.support import (
     begin,
     checksum,
     complete,
-    make_renditions,
+    make_stored_video,
     make_video,
     sign,
 )
@@ -42,10 +42,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def video(encounter, store):
-    found = make_video(encounter, "IMG_0042.MOV", Status.SUCCEEDED)
-    for key in (found.source_key, *make_renditions(found)):
-        store.put(key, b"film", "video/mp4")
-    return found
+    return make_stored_video(encounter, store)
 
 
 @pytest.fixture

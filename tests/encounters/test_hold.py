@@ -12,8 +12,8 @@ from encounters.callers import Caller
 from encounters.disposal import Erasure, LegalHold
 from encounters.models import AccessRecord, Encounter, Verb, Video, VideoState
 from tests.conftest import tasks_waiting
-from tests.encounters.support import make_renditions, make_video
-from transcoding.models import Rendition, Status
+from tests.encounters.support import make_stored_video
+from transcoding.models import Rendition
 
 REASON = "Complaint of 3 May."
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,10 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def video(encounter, store):
-    found = make_video(encounter, "IMG_0042.MOV", Status.SUCCEEDED)
-    for key in (found.source_key, *make_renditions(found)):
-        store.put(key, b"film", "video/mp4")
-    return found
+    return make_stored_video(encounter, store)
 
 
 @pytest.fixture
