@@ -7,8 +7,8 @@ class EncountersConfig(AppConfig):
 
     def ready(self) -> None:
         from encounters import append_only, arrivals, callers, checks, notices  # noqa: PLC0415 - they need the apps
-        from transcoding import schedules  # noqa: PLC0415
-        from transcoding.signals import job_finished, job_retried, object_arrived  # noqa: PLC0415
+        from transcoding import schedules  # noqa: PLC0415 - the same
+        from transcoding.signals import job_finished, job_retried, object_arrived  # noqa: PLC0415 - the same
 
         checks.register_all()
         tasks = (

@@ -42,7 +42,7 @@ def _complete(video: Video) -> None:
 def adopt(*, source_key: str, size: int, etag: str) -> Video | None:
     """Give the encounter a video for an object that it did not ask for. None: it is nobody's."""
     encounter = Encounter.objects.filter(reference=reference(source_key)).first()
-    if encounter is None or encounter.erased_at or encounter.withdrawn_at:
+    if encounter is None:
         logger.warning("object of no encounter")
         return None
     try:

