@@ -1,6 +1,7 @@
 """While an encounter is being erased, nothing is added to it; and nobody waits for whom waits for them."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -23,9 +24,10 @@ from encounters.callers import PORTAL, Caller, LinkClosed
 from encounters.disposal import Erasure
 from encounters.models import Channel, Encounter, LegalHold, Purpose, Verb, Video
 from encounters.offers import Offer
+from tests.encounters.support import make_renditions
 from transcoding import erasing, jobs
 from transcoding.engine.store import StoreError
-from transcoding.models import Runner, TranscodeJob
+from transcoding.models import Runner
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OFFER = Offer(filename="a.mov", size=9, content_type="video/quicktime", fingerprint="a" * 64)
@@ -134,33 +136,39 @@ def test_a_hold_keeps_what_was_sent_of_an_upload_too(encounter, store, alice, mo
 
 def test_under_a_hold_a_film_that_is_stored_late_is_sealed_too(encounter, store, alice):
     video = uploads._receive(PORTAL, announced(encounter), None)
-    assert jobs.claim(video.job_id, host="h", runner=Runner.LOCAL)
+    attempt = jobs.claim(video.job_id, host="h", runner=Runner.LOCAL)
+    assert attempt
+    mp4, _ = make_renditions(video)
+    store.put(mp4, b"film", "video/mp4")
     holds.hold(caller=Caller(user=alice), encounter=encounter, reason="A complaint.")
 
     erasure.withdraw(caller=Caller(user=alice), encounter=encounter)
-    assert Erasure.objects.get().closed_at is None
-    TranscodeJob.objects.update(barred_at=timezone.now() - timedelta(hours=1))
+    assert (store.size(mp4), Erasure.objects.get().closed_at) == (None, None)
+    store.put(mp4, b"film", "video/mp4")  # the worker had begun to, and has not yet heard
+    erasing.let_go(attempt)
     erasure.run()
 
+    assert store.size(mp4) is None
     assert Erasure.objects.get().closed_at
+    assert [key for key in store.keys(encounter.reference) if ".sealed-" in key]
 
 
 # Locks
 
 
 def side_by_side(monkeypatch, first, second):
-    """What each raises, when the first one waits at the chain of records for the second one."""
-    real, second_began, errors = chain.take_turns, threading.Event(), []
+    """What each raises, when the second one comes while the first one is about to join the chain."""
+    real, is_there, errors = chain.take_turns, threading.Event(), []
 
     def slow(using):
-        if threading.current_thread().name == "first":
-            second_began.wait(10)
-            threading.Event().wait(0.5)
+        if threading.current_thread().name == "first" and not is_there.is_set():
+            is_there.set()
+            time.sleep(1)  # in which the second one takes what locks it gets
         real(using)
 
     def run(act):
         if threading.current_thread().name == "second":
-            second_began.set()
+            assert is_there.wait(30)
         try:
             act()
         except Exception as error:  # noqa: BLE001 - it is what is asked for
