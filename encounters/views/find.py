@@ -16,7 +16,8 @@ LONGEST = 100
 def find(request: HttpRequest) -> HttpResponse:
     """Lead to the worklist that shows what was found, and that can be reloaded, polled and paged."""
     text = request.POST.get("q", "").strip()[:LONGEST]
-    query = {"state": request.POST.get("state", ""), "find": encrypt(text, place=_place(request))}
+    kept = {name: request.POST.get(name, "") for name in ("state", "research")}
+    query = kept | {"find": encrypt(text, place=_place(request))}
     given = urlencode({name: value for name, value in query.items() if value})
     return redirect(f"/?{given}" if given else "/")
 

@@ -85,6 +85,13 @@ def test_several_are_found_newest_first_and_a_state_narrows(staff_client, people
     assert found(staff_client, "ros", state="closed") == []
 
 
+def test_a_search_keeps_the_wish_for_consent_to_research(staff_client, people):
+    answer = staff_client.post("/find/", {"q": "quill", "research": "1"})
+
+    assert "research=1" in answer.url
+    assert '<input type="hidden" name="research" value="1">' in staff_client.get(answer.url).content.decode()
+
+
 def test_another_team_s_patients_are_not_found(charlies_client, admin_client, people):
     assert found(charlies_client, "quillfeather") == []
     assert (
